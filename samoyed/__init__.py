@@ -1,0 +1,120 @@
+"""Samoyed: from raw data to a trained, measured, drawn network.
+
+    import samoyed
+    run = samoyed.train("image-classification", "photos/", model="lenet")
+    run.evaluate("more-photos/")
+    run.predict("dog.png")
+
+The verbs are those of the command line, with the same words, defaults and errors. Importing this package does not load
+PyTorch; the first verb that computes does.
+"""
+
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from samoyed import catalog
+from samoyed.errors import DataError, Interrupted, RunError, SamoyedError, TrainingError, UsageError
+
+if TYPE_CHECKING:
+    from samoyed.run import Run
+
+__version__ = "0.1.0"
+__all__ = [
+    "DataError",
+    "Interrupted",
+    "RunError",
+    "SamoyedError",
+    "TrainingError",
+    "UsageError",
+    "evaluate",
+    "load",
+    "models",
+    "predict",
+    "tasks",
+    "train",
+]
+
+
+def tasks() -> dict[str, str]:
+    """Every task and what it does, in a line.
+
+    >>> "image-classification" in tasks()
+    True
+    """
+    return {name: entry.summary for name, entry in catalog.tasks().items()}
+
+
+def models(task: str | None = None) -> dict[str, str]:
+    """Every model, or those that fit `task` with its default first, and what each is, in a line.
+
+    Raises UsageError for an unknown task.
+
+    >>> next(iter(models("image-classification")))
+    'lenet'
+    """
+    known = catalog.models()
+    names = known if task is None else catalog.models_for(catalog.task(task))
+    return {name: known[name].summary for name in names}
+
+
+def train(
+    task: str,
+    data: str | PathLike[str] | None = None,
+    *,
+    model: str | None = None,
+    out: str | PathLike[str] | None = None,
+    quiet: bool = False,
+    **settings: Any,
+) -> "Run":
+    """Reads `data`, trains `model` on it, measures it, and returns the run.
+
+    Args:
+        task: What is wanted; see `tasks`.
+        data: A file, or a folder, which may hold splits named train, valid and test; None for the task's embedded sample.
+        model: The architecture; None for the task's default.
+        out: The run directory; by default runs/<task>/<number>.
+        quiet: Print no progress.
+        **settings: Any setting of the task, the model or the trainer: epochs=20, hidden_size=512.
+
+    Raises:
+        UsageError: an unknown task, model or setting, or a value of the wrong type or range; before anything is loaded.
+        DataError: the data cannot be learned from.
+        TrainingError: the loss or a gradient was not finite; the weights of before are saved.
+        Interrupted: stopped by Ctrl-C or SIGTERM; what was learned until then is saved.
+    """
+    plan = plan_of(task, data, model, out, settings)
+    from samoyed.reporting.progress import Reporter
+    from samoyed.training.job import train as run_job
+
+    return run_job(plan, Reporter(quiet))
+
+
+def load(run: str | PathLike[str]) -> "Run":
+    """Opens a run directory. Raises RunError if it is unfinished or damaged. Nothing of the run is executed."""
+    from samoyed.run import Run
+
+    return Run.load(Path(run))
+
+
+def evaluate(run: str | PathLike[str], data: str | PathLike[str] | None = None) -> dict[str, Any]:
+    """Measures a run on `data`, or again on its own test split: metric -> value and 95 % interval."""
+    return load(run).evaluate(data)
+
+
+def predict(run: str | PathLike[str], raw: Any) -> dict[str, Any]:
+    """The answer of a run to one raw thing: a picture's path, a text, a series' file."""
+    return load(run).predict(raw)
+
+
+def plan_of(
+    task: str,
+    data: str | PathLike[str] | None,
+    model: str | None,
+    out: str | PathLike[str] | None,
+    settings: dict[str, Any],
+) -> Any:
+    """Everything `train` was told, checked without loading PyTorch. Raises UsageError and DataError."""
+    from samoyed.plan import make
+
+    return make(task, data, model, out, settings)

@@ -1,0 +1,5 @@
+"""`python -m samoyed` is `samoyed`."""
+
+from samoyed.cli import main
+
+main()

@@ -1,0 +1,104 @@
+"""`samoyed check` and `samoyed gradcheck`: does it work here, can these data be learned from, are the gradients right?"""
+
+import importlib.metadata
+import shutil
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+import samoyed
+from samoyed import catalog, plan, settings
+from samoyed.errors import UsageError, nearest
+from samoyed.explaining.gradient_check import check_gradients
+from samoyed.reporting.progress import Reporter
+from samoyed.training.gather import found, gather
+from samoyed.training.job import device_of, environment
+
+_SIZES: dict[str, Any] = {
+    "image_shape": (1, 12, 12),
+    "input_shape": (1, 12, 12),
+    "num_classes": 4,
+    "output_size": 4,
+    "vocab_size": 7,
+    "input_size": 2,
+    "horizon": 3,
+    "season": 2,
+}
+
+
+def installation() -> list[tuple[str, str]]:
+    """Versions, device, room on the disk, and one step of every task with its default model on its sample."""
+    rows = [(name, str(value)) for name, value in environment(device_of("auto")).items()]
+    rows.append(("room here", f"{shutil.disk_usage(Path.cwd()).free / 1e9:,.0f} GB"))
+    for package in ("tensorboard",):
+        try:
+            rows.append((package, importlib.metadata.version(package)))
+        except importlib.metadata.PackageNotFoundError:
+            rows.append((package, f"not installed (pip install samoyed[{package}])"))
+    for name in catalog.tasks():
+        began = time.monotonic()
+        with tempfile.TemporaryDirectory() as folder:
+            run = samoyed.train(name, out=Path(folder) / "run", quiet=True, max_steps=1)
+        rows.append((name, f"one step of {run.config['model']} on the sample, measured and drawn, in {time.monotonic() - began:.1f} s"))
+    return rows
+
+
+def data(task_name: str, where: str | None, given: dict[str, Any]) -> list[tuple[str, str]]:
+    """The block that training would begin with. Raises what training would raise before its first step."""
+    made = plan.make(task_name, where, None, None, given)
+    task = made.task_form.load()(**made.settled["task"])
+    gathered = gather(task, made.data, Reporter(quiet=True))
+    split = task.split(gathered.parts, made.settled["training"]["seed"])
+    task.fit(split.train)
+    return found(task, gathered, split, made.data)
+
+
+def gradients(name: str, given: dict[str, Any]) -> dict[str, Any]:
+    """Finite differences against autograd for every form of a model, at small sizes, in float64.
+
+    Raises UsageError for an unknown model, or one that has nothing to descend.
+    """
+    known = catalog.models()
+    key = name.replace("-", "_")
+    if key not in known:
+        raise UsageError(f"there is no model called {name!r}", remedy=nearest(name, known))
+    rows: dict[str, Any] = {}
+    worst, kinks = 0.0, 0
+    used: set[str] = set()
+    for form in known[key].forms:
+        if not form.sizes or not set(form.sizes) <= set(_SIZES):
+            continue
+        chosen = {k: settings.check(k, form.settings[k].annotation, v) for k, v in given.items() if k in form.settings}
+        used |= set(chosen)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            model: nn.Module = form.load()(**{size: _SIZES[size] for size in form.sizes}, **chosen).double().eval()
+            example = _example(form)
+        parameters = dict(model.named_parameters())
+        if not parameters:
+            raise UsageError(f"{name} has no parameters to descend, so there is no gradient to check")
+
+        def loss(model: nn.Module = model, example: torch.Tensor = example) -> torch.Tensor:
+            answer = model(example)
+            first = answer[0] if isinstance(answer, tuple) else answer
+            weights = torch.linspace(-1, 1, first.numel(), dtype=torch.float64).view_as(first)
+            return (first.tanh() * weights).sum()
+
+        result = check_gradients(loss, parameters, samples=40)
+        rows |= {f"{form.name}.{tensor}": f"{error:.1e}" for tensor, error in result.errors.items()}
+        worst, kinks = max(worst, result.worst), kinks + result.kinks
+    unknown = set(given) - used
+    if unknown:
+        raise UsageError(f"{name} has no setting called {unknown.pop()!r}")
+    return {**rows, "worst relative error": f"{worst:.1e}", "kinks left out": kinks, "ok": worst < 1e-5}
+
+
+def _example(form: catalog.Form) -> torch.Tensor:
+    if "vocab_size" in form.sizes:
+        return torch.randint(_SIZES["vocab_size"], (2, 6))
+    shape = next((_SIZES[s] for s in ("image_shape", "input_shape") if s in form.sizes), (6, _SIZES["input_size"]))
+    return torch.randn(2, *shape, dtype=torch.float64)

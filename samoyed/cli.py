@@ -1,0 +1,267 @@
+"""The verbs at the shell. Flags and help come from signatures and docstrings; results go to standard output, progress and
+errors to standard error; with --json standard output is one JSON object and nothing else.
+"""
+
+import json
+import sys
+import traceback
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+import samoyed
+from samoyed import catalog, describe, settings
+from samoyed.errors import SamoyedError, UsageError, nearest
+
+app = typer.Typer(
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    help="From raw data to a trained, measured, drawn network.\n\n"
+    "**Begin:** `samoyed train image-classification photos/` (a folder per class), or without data for the embedded sample.\n\n"
+    "`samoyed tasks` lists what can be learned, `samoyed describe TASK` every setting. Any verb takes `--debug` for tracebacks.",
+)
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output and nothing else there.")]
+RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="A run directory, such as runs/image-classification/1.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
+
+
+@app.command(
+    epilog="**Examples**\n\n"
+    "samoyed train image-classification photos/ model=lenet epochs=20\n\n"
+    "samoyed train text-generation book.txt model=lstm tokens=characters max_time=15min\n\n"
+    "samoyed train time-series-forecasting prices.csv model=gru target=close horizon=12\n\n"
+    "samoyed describe image-classification    (every setting, with its default)"
+)
+def train(
+    task: Annotated[str, typer.Argument(help="What to learn; `samoyed tasks` lists them.")],
+    data_and_settings: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[DATA] [key=value]...",
+            help="A file or folder (with splits named train, valid, test if you have them); nothing for the task's embedded "
+            "sample. Then settings of the task, the model and the training.",
+        ),
+    ] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="The run directory. Default: runs/TASK/NUMBER.")] = None,
+    json_: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Read data, train a network, measure it on data it did not see, and draw what it learned."""
+    data, pairs = _data_first(data_and_settings or [])
+    given = settings.parse_pairs(pairs)
+    run = samoyed.train(task, data, out=out, quiet=quiet, **given)
+    result = {
+        "run": str(run.path),
+        "task": run.config["task"],
+        "model": run.config["model"],
+        "metrics": run.metrics,
+        "parameters": run.parameters,
+        "seconds": run.seconds,
+        "report": str(run.report),
+    }
+    _give(result, json_, lambda: _table_of_splits(run.metrics) + f"\n\nreport  {run.report}")
+
+
+@app.command(epilog="**Example**\n\nsamoyed evaluate runs/image-classification/1 other-photos/")
+def evaluate(
+    run: RunPath,
+    data: Annotated[Path | None, typer.Argument(help="Data of the same kind; nothing for the run's own test split.")] = None,
+    json_: Json = False,
+) -> None:
+    """Measure a run on other data, or again on its own test split."""
+    metrics = samoyed.load(run).evaluate(_existing(data), quiet=json_)
+    _give({"run": str(run), "metrics": metrics}, json_, lambda: _table_of_splits({"measured": metrics}))
+
+
+@app.command(epilog="**Example**\n\nsamoyed predict runs/image-classification/1 dog.png cat.png")
+def predict(
+    run: RunPath,
+    raw: Annotated[list[str], typer.Argument(metavar="RAW...", help="Pictures, a text, a series' file: what the task reads.")],
+    json_: Json = False,
+) -> None:
+    """Answer for raw data that has no answer yet."""
+    opened = samoyed.load(run)
+    answers = [opened.predict(item) for item in raw]
+    _give({"run": str(run), "answers": answers}, json_, lambda: "\n".join(opened.task.say(a) for a in answers))
+
+
+@app.command(epilog='**Example**\n\nsamoyed generate runs/text-generation/1 "To be" --length 400 --temperature 0.7')
+def generate(
+    run: RunPath,
+    beginning: Annotated[str, typer.Argument(help="What to write on from.")] = "",
+    length: Annotated[int, typer.Option(min=1, max=1_000_000, help="Tokens to write.")] = 400,
+    temperature: Annotated[float, typer.Option(min=0, help="0 takes the likeliest; 1 the network's own distribution.")] = 0.8,
+    top_k: Annotated[int | None, typer.Option(min=1, help="Only the k likeliest tokens.")] = None,
+    top_p: Annotated[float | None, typer.Option(min=0, max=1, help="Only the likeliest tokens that reach this share.")] = None,
+    seed: Annotated[int, typer.Option(help="Of the draws.")] = 0,
+    json_: Json = False,
+) -> None:
+    """Write on from a beginning with a text-generation run."""
+    opened = samoyed.load(run)
+    answer = opened.generate(beginning, length=length, temperature=temperature, top_k=top_k, top_p=top_p, seed=seed)
+    _give({"run": str(run), "answers": [answer]}, json_, lambda: opened.task.say(answer))
+
+
+@app.command()
+def tasks(json_: Json = False) -> None:
+    """List what can be learned."""
+    found = samoyed.tasks()
+    _give({"tasks": found}, json_, lambda: _columns(found))
+
+
+@app.command()
+def models(
+    task: Annotated[str | None, typer.Argument(help="Only those that fit this task, its default first.")] = None, json_: Json = False
+) -> None:
+    """List the architectures."""
+    found = samoyed.models(task)
+    _give({"models": found}, json_, lambda: _columns(found))
+
+
+@app.command(name="describe")
+def describe_(name: Annotated[str, typer.Argument(metavar="TASK|MODEL")], json_: Json = False) -> None:
+    """Explain a task or a model: its source, and every setting with its default."""
+    known = {**catalog.tasks(), **catalog.models()}
+    entry = next((known[key] for key in (name, name.replace("-", "_"), name.replace("_", "-")) if key in known), None)
+    if entry is None:
+        raise UsageError(f"there is no task or model called {name!r}", remedy=nearest(name, known))
+    found = describe.facts(entry)
+    _give(found, json_, lambda: describe.text(found))
+
+
+@app.command()
+def check(
+    task: Annotated[str | None, typer.Argument(help="Check data for this task; without it, check the installation.")] = None,
+    data_and_settings: Annotated[list[str] | None, typer.Argument(metavar="[DATA] [key=value]...")] = None,
+    json_: Json = False,
+) -> None:
+    """Check that Samoyed works here, or that data can be learned from, without training."""
+    from samoyed import checks
+
+    data, pairs = _data_first(data_and_settings or [])
+    rows = checks.installation() if task is None else checks.data(task, data, settings.parse_pairs(pairs))
+    _give({"found": [list(row) for row in rows]}, json_, lambda: "\n".join(f"{name:<14} {text}" for name, text in rows))
+
+
+@app.command()
+def report(run: RunPath, json_: Json = False) -> None:
+    """Show where a run's report lies, and what was measured."""
+    opened = samoyed.load(run)
+    found = {"report": str(opened.report), "metrics": opened.metrics, "command": opened.config["command"]}
+    _give(found, json_, lambda: f"{_table_of_splits(opened.metrics)}\n\nreport  {opened.report}\nagain   {opened.config['command']}")
+
+
+@app.command(epilog="**Example**\n\nsamoyed reproduce warping --out pictures/")
+def reproduce(
+    recipe: Annotated[str | None, typer.Argument(help="Which; without it they are listed.")] = None,
+    data: Annotated[Path | None, typer.Argument(help="The recipe's raw data, if you have them; else they are fetched.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="Where to write. Default: runs/reproduce/RECIPE.")] = None,
+    json_: Json = False,
+) -> None:
+    """Run a recipe: a published result or experiment, with what is expected and what was found."""
+    from samoyed.recipes import running
+
+    if recipe is None:
+        found = {name: f"{e.summary} Expected: {e.attributes['expected']}" for name, e in catalog.recipes().items()}
+        _give({"recipes": found}, json_, lambda: _columns(found))
+        return
+    outcome = running.run(recipe, _existing(data), out, echo=_to_stderr)
+    _give(outcome, json_, lambda: running.text(outcome))
+    if not outcome["holds"]:
+        raise typer.Exit(1)
+
+
+@app.command()
+def gradcheck(
+    model: Annotated[str, typer.Argument(help="A model; `samoyed models` lists them.")],
+    settings_: Annotated[list[str] | None, typer.Argument(metavar="[key=value]...", help="Hyperparameters of the model.")] = None,
+    json_: Json = False,
+) -> None:
+    """Compare a model's gradients with finite differences, in float64. Costs two evaluations per number checked."""
+    from samoyed import checks
+
+    found = checks.gradients(model, settings.parse_pairs(settings_ or []))
+    _give(found, json_, lambda: "\n".join(f"{k:<22} {v}" for k, v in found.items()))
+    if not found["ok"]:
+        raise typer.Exit(1)
+
+
+@app.command(epilog="**Example**\n\nsamoyed draw warping")
+def draw(
+    what: Annotated[str, typer.Argument(help="warping: how a small network bends its input space until a line divides it.")],
+    out: Annotated[Path, typer.Option("--out", help="The folder to draw into.")] = Path("pictures"),
+    json_: Json = False,
+) -> None:
+    """Draw what a small network learns; it is trained first."""
+    from samoyed.recipes import running
+
+    picture = running.draw(what, out)
+    _give({"picture": str(picture)}, json_, lambda: f"drawn  {picture}")
+
+
+def main() -> None:
+    """Runs the command line; every error is one line on standard error, and a traceback only with --debug."""
+    debug = "--debug" in sys.argv
+    sys.argv = [word for word in sys.argv if word != "--debug"]
+    try:
+        app()
+    except SamoyedError as error:
+        if debug:
+            traceback.print_exc()
+        print(f"error: {error}", file=sys.stderr)
+        if "--json" in sys.argv:
+            print(json.dumps({"error": str(error)}))
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.exit(1)
+    except Exception as error:
+        if debug:
+            raise
+        print(f"internal error: {type(error).__name__}: {error}; run again with --debug and report it", file=sys.stderr)
+        sys.exit(1)
+
+
+def _data_first(words: list[str]) -> tuple[str | None, list[str]]:
+    """The DATA argument, if the first word is no key=value, and the rest."""
+    if words and ("=" not in words[0] or Path(words[0]).exists()):
+        return words[0], words[1:]
+    return None, words
+
+
+def _existing(path: Path | None) -> Path | None:
+    if path is not None and not path.exists():
+        from samoyed.sources import no_such_path
+
+        raise no_such_path(path)
+    return path
+
+
+def _give(found: dict[str, Any], as_json: bool, text: Any) -> None:
+    print(json.dumps(found, ensure_ascii=False) if as_json else text())
+
+
+def _to_stderr(line: str) -> None:
+    print(line, file=sys.stderr)
+
+
+def _columns(found: dict[str, str]) -> str:
+    width = max(map(len, found), default=0)
+    return "\n".join(f"{name:<{width}}  {text}" for name, text in found.items())
+
+
+def _table_of_splits(splits: dict[str, Any]) -> str:
+    """One row per metric, one column per split, each with its 95 % interval."""
+    from samoyed.training.evaluation import Result
+
+    names = list(next(iter(splits.values())))
+    cells = [["", *splits], *([name, *(str(Result(**found[name])) for found in splits.values())] for name in names)]
+    widths = [max(len(row[i]) for row in cells) for i in range(len(cells[0]))]
+    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells)

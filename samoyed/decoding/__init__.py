@@ -1,0 +1,1 @@
+"""Searching an output: greedy and sampled."""

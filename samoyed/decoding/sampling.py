@@ -1,0 +1,65 @@
+"""Drawing the next token: temperature, top-k, nucleus; greedy at temperature 0. Legend: B batch, T time, V vocabulary."""
+
+import torch
+from torch import Tensor, nn
+
+from samoyed.batching import generator
+
+
+def distribution(logits: Tensor, temperature: float = 1.0, top_k: int | None = None, top_p: float | None = None) -> Tensor:
+    """logits [..., V] -> probs [..., V] from which the next token is drawn.
+
+    softmax(logits / temperature), restricted to the `top_k` likeliest tokens (Fan 2018) and to the smallest set whose
+    probability reaches `top_p` (Holtzman 2020), and divided by what remains. Temperature 0 leaves the likeliest token alone.
+
+    Raises ValueError for a negative temperature, top_k below 1, or top_p outside (0, 1].
+
+    >>> distribution(torch.tensor([0.0, 1.0, 2.0]), top_k=1).tolist()
+    [0.0, 0.0, 1.0]
+    """
+    if temperature < 0:
+        raise ValueError(f"temperature is {temperature}; it is at least 0")
+    if top_k is not None and top_k < 1:
+        raise ValueError(f"top_k is {top_k}; it is at least 1")
+    if top_p is not None and not 0 < top_p <= 1:
+        raise ValueError(f"top_p is {top_p}; it is above 0 and at most 1")
+    if temperature == 0:
+        return torch.zeros_like(logits).scatter_(-1, logits.argmax(-1, keepdim=True), 1.0)
+    probs = (logits / temperature).softmax(-1)
+    if top_k is None and top_p is None:
+        return probs
+    ranked, places = probs.sort(dim=-1, descending=True, stable=True)
+    keep = torch.ones_like(ranked, dtype=torch.bool)
+    if top_k is not None:
+        keep[..., top_k:] = False
+    if top_p is not None:
+        keep &= ranked.cumsum(-1) - ranked < top_p  # the token that crosses the threshold is kept
+    kept = torch.zeros_like(probs).scatter_(-1, places, ranked * keep)
+    return kept / kept.sum(-1, keepdim=True)
+
+
+@torch.no_grad()
+def continue_text(
+    model: nn.Module,
+    beginning: Tensor,
+    length: int,
+    temperature: float = 1.0,
+    top_k: int | None = None,
+    top_p: float | None = None,
+    seed: int = 0,
+) -> tuple[Tensor, Tensor]:
+    """beginning int64 [T] -> (`length` further tokens int64 [length], probs [V] of the first of them before restriction).
+
+    The model is called as (tokens [1, T], state) -> (logits [1, T, V], state); its state is carried, so that each token costs
+    one step.
+    """
+    draw = generator(seed)
+    logits, state = model(beginning[None], None)
+    following = logits[0, -1].softmax(-1)
+    written: list[Tensor] = []
+    for _ in range(length):
+        probs = distribution(logits[0, -1], temperature, top_k, top_p)
+        token = torch.multinomial(probs.cpu(), 1, generator=draw).to(beginning.device)
+        written.append(token)
+        logits, state = model(token[None], state)
+    return torch.cat(written) if written else beginning[:0], following

@@ -1,0 +1,67 @@
+"""Tasks and models explained from their source, without importing it."""
+
+import textwrap
+from typing import Any
+
+from samoyed import catalog, settings
+
+
+def facts(entry: catalog.Entry) -> dict[str, Any]:
+    """What there is to know about a task or a model, as JSON."""
+    if entry.module.startswith("samoyed.tasks."):
+        form = entry.main
+        suggested = form.attributes.get("defaults", {})
+        return {
+            "task": entry.name.replace("_", "-"),
+            "about": _without_arguments(form.doc),
+            "models": list(catalog.models_for(form)),
+            "sample": form.attributes["sample"].replace("_", " "),
+            "settings": {"task": _settings(form, {}), "training": _settings(catalog.trainer(), suggested)},
+        }
+    fits = [name for name in catalog.tasks() if entry.name in catalog.models_for(catalog.task(name))]
+    return {
+        "model": entry.name,
+        "about": entry.doc,
+        "tasks": fits,
+        "settings": {form.name: _settings(form, form.attributes.get("defaults", {})) for form in entry.forms if form.sizes},
+    }
+
+
+def text(found: dict[str, Any]) -> str:
+    """The facts for the terminal."""
+    head = found.get("task") or found["model"]
+    lines = [head, "", found["about"]]
+    if "models" in found:
+        lines += ["", f"Models     {', '.join(found['models'])}", f"Sample     {found['sample']}"]
+    if "tasks" in found:
+        lines += ["", f"Tasks      {', '.join(found['tasks']) or 'none yet'}"]
+    for owner, rows in found["settings"].items():
+        lines += ["", f"Settings of {'the ' + owner if owner in ('task', 'training') else owner}"]
+        lines += ["  none"] if not rows else []
+        for name, row in rows.items():
+            lines.append(f"  {name + '=' + row['default']:<28} {row['type']}")
+            lines += textwrap.wrap(row["help"], 100, initial_indent=" " * 6, subsequent_indent=" " * 6)
+    return "\n".join(lines)
+
+
+def _settings(form: catalog.Form, suggested: dict[str, Any]) -> dict[str, dict[str, str]]:
+    return {
+        name: {
+            "default": _shown(suggested.get(name, parameter.default)),
+            "type": settings.meaning(parameter.annotation),
+            "help": parameter.help,
+        }
+        for name, parameter in form.settings.items()
+    }
+
+
+def _shown(value: Any) -> str:
+    if value is None or isinstance(value, bool):
+        return str(value).lower()
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+def _without_arguments(doc: str) -> str:
+    before, _, rest = doc.partition("\nArgs:\n")
+    _, found, after = rest.partition("\nExamples:\n")
+    return before.rstrip() + (f"\n\nExamples:\n{after}".rstrip() if found else "")

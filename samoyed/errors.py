@@ -1,0 +1,62 @@
+"""One family of errors. Each says what is wrong, where (a file, a line or row), and what to do, in one line.
+
+The shell's exit code follows the class: 2 for a mistake in the command, 1 for everything that is in the data or the run,
+130 for an interruption. Python callers catch `SamoyedError`.
+"""
+
+import difflib
+from collections.abc import Iterable
+from os import PathLike
+
+
+class SamoyedError(Exception):
+    """Something the user can mend. `problem`, `where` and `remedy` are kept apart for callers that show them otherwise."""
+
+    exit_code = 1
+
+    def __init__(self, problem: str, *, where: str | PathLike[str] | None = None, remedy: str | None = None) -> None:
+        self.problem, self.where, self.remedy = problem, None if where is None else str(where), remedy
+        super().__init__(str(self))
+
+    def __str__(self) -> str:
+        text = f"{self.where}: {self.problem}" if self.where else self.problem
+        return f"{text}; {self.remedy}" if self.remedy else text
+
+
+class UsageError(SamoyedError):
+    """The command or the call is wrong: an unknown name, a setting of the wrong type or range."""
+
+    exit_code = 2
+
+
+class DataError(SamoyedError):
+    """The raw data cannot be used as it is."""
+
+
+class RunError(SamoyedError):
+    """A run directory is damaged, unfinished, or cannot do what is asked."""
+
+
+class TrainingError(SamoyedError):
+    """Training had to stop: a loss or gradient was not finite, or nothing could be learned."""
+
+
+class Interrupted(SamoyedError):
+    """The user stopped the run; what was learned until then is saved."""
+
+    exit_code = 130
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """A remedy that suggests the known names nearest to `name`.
+
+    >>> nearest("lennet", ["lenet", "mlp"])
+    'did you mean lenet?'
+    >>> nearest("zzz", ["lenet", "mlp"])
+    'choose one of: lenet, mlp'
+    """
+    names = sorted(known)
+    close = difflib.get_close_matches(name.lower().replace("_", "-"), names, n=3, cutoff=0.6)
+    close = close or difflib.get_close_matches(name.lower().replace("-", "_"), names, n=3, cutoff=0.6)
+    close = close or [k for k in names if len(name) > 2 and name.lower() in k][:3]
+    return f"did you mean {' or '.join(close)}?" if close else f"choose one of: {', '.join(names)}"

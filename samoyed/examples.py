@@ -1,0 +1,39 @@
+"""What one raw datum is. An example is unbatched, holds NumPy or plain Python values, and knows where it came from.
+
+Legend: H height, W width, C channels, T time, F features.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """A picture. `pixels` [H, W, C] uint8, C = 1 (grey) or 3 (red, green, blue); `label` is None where it is not known."""
+
+    pixels: NDArray[np.uint8]
+    label: str | None
+    origin: str
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A text, as one string with its line breaks."""
+
+    text: str
+    origin: str
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """A regular time series. `values` [T, F] float64; `names` of the F columns; `times`, T labels as the file has them."""
+
+    values: NDArray[np.float64]
+    names: tuple[str, ...]
+    times: tuple[str, ...]
+    origin: str
+
+
+Example = Image | Text | Series

@@ -1,0 +1,1 @@
+"""What is learned from the training split before the network: vocabulary and scale. Saved with the run as JSON."""

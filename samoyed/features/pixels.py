@@ -1,0 +1,81 @@
+"""The size and scale of pictures. Legend: B batch, H height, W width, C channels."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image as Pillow
+from torch import Tensor
+
+_LARGEST_AS_IS = 64
+
+
+class Pixels:
+    """Brings pictures to one size and number of channels, and their channels to mean 0 and deviation 1."""
+
+    def __init__(self, channels: int, height: int, width: int, mean: list[float], deviation: list[float]) -> None:
+        self.channels, self.height, self.width = channels, height, width
+        self.mean, self.deviation = mean, deviation
+
+    @classmethod
+    def learn(cls, pictures: Sequence[NDArray[np.uint8]], image_size: int | None) -> "Pixels":
+        """From the training pictures [H, W, C].
+
+        Grey if all are. The size is `image_size` squared if given; their own where all agree on one of at most 64 by 64; else
+        64 by 64, or the median of the shorter sides where that is smaller.
+        """
+        shapes = Counter(p.shape[:2] for p in pictures)
+        common = next(iter(shapes)) if len(shapes) == 1 else None
+        if image_size is not None:
+            height = width = image_size
+        elif common is not None and max(common) <= _LARGEST_AS_IS:
+            height, width = common
+        else:
+            height = width = min(_LARGEST_AS_IS, int(np.median([min(p.shape[:2]) for p in pictures])))
+        made = cls(max(p.shape[2] for p in pictures), height, width, [0.0], [1.0])
+        total, square, count = np.zeros(made.channels), np.zeros(made.channels), 0
+        for start in range(0, len(pictures), 1024):
+            stack = made.stack(pictures[start : start + 1024]).numpy() / 255.0
+            total += stack.sum(axis=(0, 2, 3))
+            square += (stack**2).sum(axis=(0, 2, 3))
+            count += stack.size // made.channels
+        mean = total / count
+        made.mean = mean.tolist()
+        made.deviation = np.sqrt(np.maximum(square / count - mean**2, 1e-6)).tolist()
+        return made
+
+    def stack(self, pictures: Iterable[NDArray[np.uint8]]) -> Tensor:
+        """Pictures [H, W, C] of any size -> uint8 [B, C, H, W]: the shorter side scaled to fit, the centre kept."""
+        array = np.stack([self._fit(p) for p in pictures])
+        return torch.from_numpy(np.ascontiguousarray(array.transpose(0, 3, 1, 2)))
+
+    def normalise(self, images: Tensor) -> Tensor:
+        """uint8 [B, C, H, W] -> float32, mean 0 and deviation 1 per channel over the training split."""
+        mean = torch.tensor(self.mean, device=images.device).mul_(255).view(-1, 1, 1)
+        scale = torch.tensor(self.deviation, device=images.device).mul_(255).reciprocal_().view(-1, 1, 1)
+        return images.float().sub_(mean).mul_(scale)
+
+    def state(self) -> dict[str, Any]:
+        """As JSON."""
+        return dict(vars(self))
+
+    def _fit(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        height, width, channels = pixels.shape
+        if channels != self.channels:
+            pixels = np.repeat(pixels, 3, axis=2) if self.channels == 3 else _grey(pixels)
+        if (height, width) == (self.height, self.width):
+            return pixels
+        factor = max(self.height / height, self.width / width)
+        size = max(self.width, round(width * factor)), max(self.height, round(height * factor))
+        picture = Pillow.fromarray(pixels if self.channels == 3 else pixels[:, :, 0])
+        left, top = (size[0] - self.width) // 2, (size[1] - self.height) // 2
+        scaled = np.asarray(picture.resize(size, Pillow.Resampling.BILINEAR))
+        scaled = scaled[top : top + self.height, left : left + self.width]
+        return scaled if self.channels == 3 else scaled[:, :, None]
+
+
+def _grey(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return np.asarray(Pillow.fromarray(pixels).convert("L"))[:, :, None]

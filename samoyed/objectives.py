@@ -1,0 +1,45 @@
+"""Losses as sums and counts, so that unequal batches, micro-batches and processes pool exactly.
+
+Legend: B batch, T time, V vocabulary or classes.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+
+class Mean(NamedTuple):
+    """A mean that has not been divided yet: `total`, a sum over `count` things.
+
+    Either may hold one entry per example (`total` [B], `count` [B]), which is what intervals are made from.
+    """
+
+    total: Tensor
+    count: Tensor
+
+    @classmethod
+    def of(cls, values: Tensor) -> "Mean":
+        """One value per example: `values` [B] -> total [B], count [B] of ones."""
+        return cls(values, torch.ones_like(values))
+
+    def value(self) -> Tensor:
+        """The mean itself, a scalar tensor."""
+        return self.total.sum() / self.count.sum()
+
+
+def cross_entropy(logits: Tensor, targets: Tensor, label_smoothing: float = 0.0) -> Mean:
+    """Softmax and cross-entropy, -sum_k q_k log p_k, in nats, summed over all targets (Bridle 1990).
+
+    logits [..., V] float, targets [...] int64 -> scalar total and count. With `label_smoothing` e the target distribution is
+    q = (1 - e) onehot + e / V (Szegedy 2016).
+    """
+    flat = logits.reshape(-1, logits.shape[-1])
+    total = functional.cross_entropy(flat, targets.reshape(-1), reduction="sum", label_smoothing=label_smoothing)
+    return Mean(total, torch.tensor(float(targets.numel())))
+
+
+def squared_error(predictions: Tensor, targets: Tensor) -> Mean:
+    """sum (y - t)^2 over all entries; predictions and targets of one shape -> scalar total and count."""
+    return Mean((predictions - targets).square().sum(), torch.tensor(float(targets.numel())))

@@ -1,0 +1,35 @@
+"""report.html: one self-contained file that says what was trained on what, how well, and shows it."""
+
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from samoyed.files import write_text
+from samoyed.reporting.figures import to_png, to_svg
+from samoyed.tasks import Picture
+
+
+def write_report(folder: Path, facts: dict[str, Any], pictures: list[Picture]) -> Path:
+    """Writes plots/*.png and report.html into `folder`, and returns the page's path. `facts` are the template's words."""
+    drawn = []
+    for picture in pictures:
+        to_png(picture.figure, folder / "plots" / f"{picture.name}.png")
+        svg = to_svg(picture.figure).replace("<svg ", f'<svg role="img" aria-label="{Markup.escape(picture.title)}" ', 1)
+        drawn.append({"title": picture.title, "caption": picture.caption, "svg": Markup(_own_ids(svg, picture.name))})
+    template = _environment().get_template("report.html.j2")
+    page = folder / "report.html"
+    write_text(page, template.render(pictures=drawn, **facts))
+    return page
+
+
+def _environment() -> Environment:
+    return Environment(
+        loader=PackageLoader("samoyed", "reporting"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+
+
+def _own_ids(svg: str, name: str) -> str:
+    """Makes the ids of one drawing its own, since several share the page."""
+    return svg.replace('id="', f'id="{name}-').replace("url(#", f"url(#{name}-").replace('href="#', f'href="#{name}-')

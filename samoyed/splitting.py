@@ -1,0 +1,75 @@
+"""How data is divided where the user has not divided it. Every rule is stated in words that are printed before training.
+
+The test split is set aside first and is not looked at while training; validation is made from what remains.
+"""
+
+import hashlib
+import random
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from samoyed.errors import DataError
+from samoyed.tasks import Split
+
+_TEST, _MOST_TEST = 0.20, 10_000
+_VALID, _MOST_VALID = 0.10, 5_000
+
+
+def stratified(parts: dict[str, list[Any]], seed: int, *, label: Callable[[Any], str], content: Callable[[Any], bytes]) -> Split:
+    """20 % for the test and 10 % of the rest for validation, drawn from each class by `seed`; equal contents stay together.
+
+    Splits that the user named are kept as they are. A class of one example is trained on; of two or more, at least one is
+    held out. Raises DataError where a split would be empty.
+    """
+    pool = parts.get("all") or parts["train"]
+    rules = []
+    train, test, valid = list(pool), parts.get("test"), parts.get("valid")
+    if test is None:
+        train, test = _draw(train, _TEST, _MOST_TEST, seed, label, content)
+        rules.append(f"test: {_TEST:.0%} drawn per class with seed {seed}")
+    if valid is None:
+        train, valid = _draw(train, _VALID, _MOST_VALID, seed + 1, label, content)
+        rules.append(f"validation: {len(valid) / max(1, len(valid) + len(train)):.0%} of the training data, drawn per class with seed {seed}")
+    if not train or not valid or not test:
+        raise DataError(
+            f"{len(pool)} examples are too few to learn from and to hold some out",
+            remedy="give at least 10 examples of each class, or name the splits yourself",
+        )
+    named = [name for name in ("train", "valid", "test") if name in parts]
+    return Split(train, valid, test, "; ".join([f"{', '.join(named)} as named"] * bool(named) + rules))
+
+
+def tail(count: int, test: float = 0.2, valid: float = 0.1) -> tuple[int, int]:
+    """Where validation and test begin in an ordered series of `count`: the last 20 % are the test, the 10 % before it
+    validation.
+
+    >>> tail(100)
+    (70, 80)
+    """
+    return round(count * (1 - test - valid)), round(count * (1 - test))
+
+
+def _draw(
+    examples: Sequence[Any],
+    share: float,
+    most: int,
+    seed: int,
+    label: Callable[[Any], str],
+    content: Callable[[Any], bytes],
+) -> tuple[list[Any], list[Any]]:
+    """(kept, drawn): about `share` of each class's distinct contents."""
+    share = min(share, most / max(1, len(examples)))
+    groups: dict[str, dict[bytes, list[int]]] = defaultdict(lambda: defaultdict(list))
+    whose: dict[bytes, str] = {}  # one content under two labels belongs to the first of them
+    for i, example in enumerate(examples):
+        digest = hashlib.sha1(content(example), usedforsecurity=False).digest()
+        groups[whose.setdefault(digest, label(example))][digest].append(i)
+    drawn: set[int] = set()
+    for name in sorted(groups):
+        alike = list(groups[name].values())
+        random.Random(f"{seed} {name}").shuffle(alike)
+        count = 0 if len(alike) < 2 else max(1, round(share * len(alike)))
+        drawn.update(i for group in alike[:count] for i in group)
+    kept = [e for i, e in enumerate(examples) if i not in drawn]
+    return kept, [e for i, e in enumerate(examples) if i in drawn]

@@ -1,0 +1,173 @@
+"""What the person has and wants. One file per task; this is what all of them share.
+
+A task turns examples into batches, states the objective and the metrics, and decodes answers for people. It never knows
+which model it has: it supplies sizes, and any model that asks for nothing else fits.
+"""
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
+
+import torch
+from matplotlib.figure import Figure
+from torch import Tensor, nn
+
+from samoyed import batching
+from samoyed.objectives import Mean
+from samoyed.sources import Source
+
+E = TypeVar("E")
+B = TypeVar("B", bound=tuple[Tensor, ...])
+
+
+@dataclass(frozen=True)
+class Metric:
+    """How a pooled mean is reported: its unit, which way is better, and what is done to the mean (sqrt, exp, or nothing)."""
+
+    unit: str
+    better: str = "lower"
+    shown_as: str = "mean"
+    percent: bool = False
+
+    def show(self, mean: float) -> float:
+        """The reported value of a pooled mean, in `unit`."""
+        if self.shown_as == "sqrt":
+            return math.sqrt(mean)
+        if self.shown_as == "exp":
+            return math.exp(min(mean, 700.0))
+        return 100 * mean if self.percent else mean
+
+
+class Picture(NamedTuple):
+    """A drawing for the report: its file name, its heading, a sentence on how to read it, and the figure."""
+
+    name: str
+    title: str
+    caption: str
+    figure: Figure
+
+
+class Split(NamedTuple):
+    """The examples of each split, and the rule that made them in words."""
+
+    train: Sequence[Any]
+    valid: Sequence[Any]
+    test: Sequence[Any]
+    rule: str
+
+
+class Task(ABC, Generic[E, B]):
+    """The contract. Class attributes are literals, so that the catalogue reads them without importing the file.
+
+    Attributes: sample names the embedded data; example the kind of raw datum; model the default; inputs and outputs the sizes
+    a model may ask for, of which it must ask for one output; defaults the trainer's settings that suit this task; watch the
+    metric that chooses the best weights; unit what is counted in examples per second.
+    """
+
+    sample: ClassVar[str]
+    example: ClassVar[str]
+    model: ClassVar[str]
+    inputs: ClassVar[tuple[str, ...]]
+    outputs: ClassVar[tuple[str, ...]]
+    defaults: ClassVar[dict[str, Any]] = {}
+    watch: ClassVar[str] = "loss"
+    unit: ClassVar[str] = "examples"
+    device: torch.device = torch.device("cpu")
+
+    # What is read, and how it is divided
+
+    def source_options(self) -> dict[str, Any]:
+        """Settings of this task that the source needs."""
+        return {}
+
+    @abstractmethod
+    def split(self, parts: dict[str, list[E]], seed: int) -> Split:
+        """Divides what was read, {"all": ...} or {"train": ..., "test": ...}, into three splits by the task's stated rule."""
+
+    @abstractmethod
+    def found(self, split: Split, sources: dict[str, Source]) -> list[tuple[str, str]]:
+        """What was found in the data, as (heading, sentence) for the block printed before training."""
+
+    # What is learned from the training split, and saved with the run
+
+    @abstractmethod
+    def fit(self, examples: Sequence[E]) -> None:
+        """Learns vocabulary, classes, scale from the training split only."""
+
+    @abstractmethod
+    def state(self) -> dict[str, Any]:
+        """What `fit` learned, as JSON."""
+
+    @abstractmethod
+    def restore(self, state: dict[str, Any]) -> None:
+        """The inverse of `state`."""
+
+    @abstractmethod
+    def sizes(self) -> dict[str, Any]:
+        """What a model's constructor may ask for: a value for each of `inputs` and `outputs`."""
+
+    # Batches, the objective, the metrics
+
+    @abstractmethod
+    def collate(self, examples: Sequence[E]) -> B:
+        """Examples -> one batch of tensors with a leading axis of examples, in the smallest type that holds them."""
+
+    def batches(self, data: B, batch_size: int, *, seed: int = 0, epoch: int | None = None) -> Iterator[B]:
+        """One pass over `data` (a batch of everything, on the device): shuffled for an `epoch`, in order without."""
+        indices = None if epoch is None else batching.order(len(data[0]), seed, epoch)
+        return batching.batches(data, batch_size, indices)
+
+    def steps(self, data: B, batch_size: int) -> int:
+        """The number of batches in one pass of training."""
+        return math.ceil(len(data[0]) / batch_size)
+
+    @abstractmethod
+    def objective(self, model: nn.Module, batch: B) -> Mean:
+        """What is minimised, as a sum and the count it is summed over."""
+
+    @property
+    @abstractmethod
+    def reported(self) -> dict[str, Metric]:
+        """The metrics by name, the first being the most important."""
+
+    @abstractmethod
+    def metrics(self, model: nn.Module, batch: B) -> dict[str, Mean]:
+        """Each of `reported` over one batch, with one entry per example."""
+
+    def update(self, model: nn.Module, batch: B, descend: Any) -> Mean:
+        """One step of learning. Tasks whose learning is not one objective override this."""
+        mean = self.objective(model, batch)
+        descend(mean)
+        return mean
+
+    def calibrate(self, model: nn.Module, valid: B) -> None:
+        """Learns, once the weights are chosen, what the validation split says of the model's certainty. By default nothing."""
+
+    def fitting(self, data: B) -> tuple[Tensor, ...]:
+        """What a model that brings its own `fit` is given: inputs and targets of the whole training split."""
+        return tuple(data)
+
+    # For people
+
+    @abstractmethod
+    def read(self, raw: Any) -> E:
+        """One raw thing to predict from (a path, an array, a text) as an example. Raises DataError."""
+
+    @abstractmethod
+    def answer(self, model: nn.Module, example: E) -> dict[str, Any]:
+        """The answer for one example, decoded for a person, as JSON."""
+
+    @abstractmethod
+    def say(self, answer: dict[str, Any]) -> str:
+        """An answer as a line or a paragraph for the terminal."""
+
+    @abstractmethod
+    def pictures(self, model: nn.Module, split: Split, data: dict[str, B]) -> list[Picture]:
+        """What was learned, drawn for the report."""
+
+
+def to_device(rows: B, device: torch.device) -> B:
+    """The batch with every tensor on `device`."""
+    return type(rows)(*(tensor.to(device) for tensor in rows))

@@ -1,0 +1,181 @@
+"""Image classification: which of several classes a picture shows."""
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from samoyed.errors import DataError, UsageError
+from samoyed.examples import Image
+from samoyed.features.pixels import Pixels
+from samoyed.objectives import Mean, cross_entropy
+from samoyed.reporting import classification
+from samoyed.settings import Count, Share
+from samoyed.sources import Source
+from samoyed.sources._pictures import Unreadable, decode
+from samoyed.splitting import stratified
+from samoyed.tasks import Metric, Picture, Split, Task
+
+_SIDE_KEPT = 256  # pictures are decoded to at most this, until their final size is known
+
+
+class Images(NamedTuple):
+    """images uint8 [B, C, H, W]; labels int64 [B], -1 where it is a class that training did not see."""
+
+    images: Tensor
+    labels: Tensor
+
+
+class ImageClassification(Task[Image, Images]):
+    """Say which class a picture belongs to.
+
+    Raw data: a folder per class, a CSV with the columns path and label, or idx files as MNIST's. Reported as the share of
+    pictures classified wrongly, lower is better.
+
+    Splits: as named (train, valid, test), else drawn per class by the seed: 20 % for the test, at most 10,000, and of what
+    remains 10 % for validation, at most 5,000. Pictures that are equal to the last pixel stay in one split.
+
+    Args:
+        image_size: Side of the square that pictures are brought to; by default their own size where all agree on one of at
+            most 64 x 64, else 64, or less where the pictures are smaller.
+        label_smoothing: Share of the target's probability spread over all classes.
+
+    Examples:
+        samoyed train image-classification photos/ model=lenet epochs=20
+        samoyed train image-classification labels.csv model=mlp hidden_sizes=512,256 dropout=0.3
+        samoyed train image-classification
+    """
+
+    sample = "digits"
+    example = "Image"
+    model = "lenet"
+    inputs = ("image_shape", "input_shape")
+    outputs = ("num_classes", "output_size")
+    defaults: ClassVar[dict[str, Any]] = {"epochs": 30, "batch_size": 64, "learning_rate": 0.002, "weight_decay": 0.01}
+    watch = "error"
+
+    def __init__(self, *, image_size: Count | None = None, label_smoothing: Share = 0.0) -> None:
+        self.image_size, self.label_smoothing = image_size, label_smoothing
+
+    def source_options(self) -> dict[str, Any]:
+        return {"longest_side": 2 * self.image_size if self.image_size else _SIDE_KEPT}
+
+    def split(self, parts: dict[str, list[Image]], seed: int) -> Split:
+        for name, examples in parts.items():
+            if not examples:
+                raise DataError(f"no picture in {'the data' if name == 'all' else f'the {name} split'} can be read")
+        return stratified(parts, seed, label=lambda e: e.label or "", content=lambda e: e.pixels.tobytes())
+
+    def found(self, split: Split, sources: dict[str, Source]) -> list[tuple[str, str]]:
+        everything = [*split.train, *split.valid, *split.test]
+        counts = Counter(e.label for e in everything)
+        classes = sorted(counts, key=_natural)
+        listed = [f"{name} {counts[name]:,}" for name in classes[:12]] + (["..."] if len(classes) > 12 else [])
+        sizes = Counter(e.pixels.shape for e in everything)
+        shown = [f"{w} x {h} {'grey' if c == 1 else 'colour'}" for (h, w, c), _ in sizes.most_common(3)]
+        more = f" and {len(sizes) - 3} other sizes" if len(sizes) > 3 else ""
+        lines = [
+            ("classes", f"{len(classes)}: " + ", ".join(listed)),
+            ("pictures", f"{len(everything):,}, {', '.join(shown)}{more}"),
+        ]
+        rare = [str(name) for name in classes if counts[name] < 10]
+        if rare:
+            lines.append(("note", f"fewer than 10 pictures of {', '.join(rare[:8])}: expect little there"))
+        return lines
+
+    def fit(self, examples: Sequence[Image]) -> None:
+        self.classes = sorted({str(e.label) for e in examples}, key=_natural)
+        if len(self.classes) < 2:
+            raise DataError(
+                f"only one class was found ({self.classes[0]}), and one class leaves nothing to tell apart",
+                remedy="add a second folder, for example of everything that is not of that class",
+            )
+        self.pixels = Pixels.learn([e.pixels for e in examples], self.image_size)
+
+    def state(self) -> dict[str, Any]:
+        return {"classes": self.classes, "pixels": self.pixels.state()}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        self.classes, self.pixels = list(state["classes"]), Pixels(**state["pixels"])
+
+    def sizes(self) -> dict[str, Any]:
+        shape = (self.pixels.channels, self.pixels.height, self.pixels.width)
+        return {
+            "image_shape": shape,
+            "input_shape": shape,
+            "num_classes": len(self.classes),
+            "output_size": len(self.classes),
+        }
+
+    def collate(self, examples: Sequence[Image]) -> Images:
+        index = {name: i for i, name in enumerate(self.classes)}
+        labels = torch.tensor([index.get(str(e.label), -1) for e in examples], dtype=torch.int64)
+        return Images(self.pixels.stack(e.pixels for e in examples), labels)
+
+    def objective(self, model: nn.Module, batch: Images) -> Mean:
+        return cross_entropy(self.logits(model, batch.images), batch.labels, self.label_smoothing)
+
+    @property
+    def reported(self) -> dict[str, Metric]:
+        return {"error": Metric("%", percent=True), "loss": Metric("nats")}
+
+    def metrics(self, model: nn.Module, batch: Images) -> dict[str, Mean]:
+        log_probs = self.logits(model, batch.images).log_softmax(-1)
+        known = batch.labels.clamp(min=0)  # a class that training did not see can only be missed
+        surprise = -log_probs.gather(1, known[:, None])[:, 0]
+        return {"error": Mean.of((log_probs.argmax(-1) != batch.labels).float()), "loss": Mean.of(surprise)}
+
+    def logits(self, model: nn.Module, images: Tensor) -> Tensor:
+        """uint8 [B, C, H, W] -> [B, classes]."""
+        logits: Tensor = model(self.pixels.normalise(images))
+        return logits
+
+    def fitting(self, data: Images) -> tuple[Tensor, ...]:
+        return self.pixels.normalise(data.images), data.labels
+
+    def read(self, raw: Any) -> Image:
+        if isinstance(raw, Image):
+            return raw
+        if isinstance(raw, np.ndarray):
+            pixels = raw[:, :, None] if raw.ndim == 2 else raw
+            if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] not in (1, 3):
+                raise UsageError(f"an array of {raw.dtype} {raw.shape} is no picture", remedy="give uint8 [H, W] or [H, W, 3]")
+            return Image(pixels, None, "array")
+        path = Path(raw)
+        if not path.is_file():
+            raise DataError("there is no such picture", where=path)
+        try:
+            return Image(decode(path, self.source_options()["longest_side"]), None, str(path))
+        except Unreadable as error:
+            raise DataError(str(error), where=path) from error
+
+    def answer(self, model: nn.Module, example: Image) -> dict[str, Any]:
+        images = self.pixels.stack([example.pixels]).to(self.device)
+        probs = self.logits(model, images).softmax(-1)[0].tolist()
+        ranked = sorted(zip(self.classes, probs, strict=True), key=lambda pair: -pair[1])
+        return {"input": example.origin, "label": ranked[0][0], "probs": dict(ranked)}
+
+    def say(self, answer: dict[str, Any]) -> str:
+        first = [f"{name} {p:.1%}" for name, p in list(answer["probs"].items())[:3]]
+        return f"{answer['input']}: {answer['label']}  ({', '.join(first)})"
+
+    def pictures(self, model: nn.Module, split: Split, data: dict[str, Images]) -> list[Picture]:
+        held_out = data["test"]
+        parts = [self.logits(model, part.images).log_softmax(-1).cpu() for part in self.batches(held_out, 512)]
+        log_probs, labels = torch.cat(parts), held_out.labels.cpu()
+        return [
+            classification.confusion(log_probs, labels, self.classes),
+            classification.mistakes(log_probs, labels, self.classes, held_out.images.cpu()),
+            *classification.filters(model),
+            classification.calibration(log_probs, labels),
+        ]
+
+
+def _natural(name: str | None) -> tuple[int, int, str]:
+    """Numbers in numeric order, before words in alphabetic order."""
+    text = str(name)
+    return (0, int(text), text) if text.isascii() and text.isdigit() else (1, 0, text)

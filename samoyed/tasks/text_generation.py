@@ -1,0 +1,215 @@
+"""Text generation: what comes next, one token at a time."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Literal, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from samoyed import batching
+from samoyed.decoding.sampling import continue_text
+from samoyed.errors import DataError
+from samoyed.examples import Text
+from samoyed.features.vocabulary import Vocabulary
+from samoyed.objectives import Mean, cross_entropy
+from samoyed.reporting import language
+from samoyed.settings import Count
+from samoyed.sources import Source
+from samoyed.tasks import Metric, Picture, Split, Task
+
+_UNITS = {"characters": "character", "words": "word"}
+
+
+class Tokens(NamedTuple):
+    """tokens int64 [B, T + 1]: inputs are all but the last of each row, targets all but the first; fresh bool [B]: whether the
+    row begins anew, so that no state is carried into it."""
+
+    tokens: Tensor
+    fresh: Tensor
+
+
+class TextGeneration(Task[Text, Tokens]):
+    """Predict each token of a text from those before it, and write on from a beginning.
+
+    Raw data: a text file in UTF-8, or a folder of .txt files. Reported as nats per token and as perplexity, lower is better.
+
+    Splits: as named (train, valid, test), else the last 5 % of all characters are the test and the 5 % before them validation.
+    Truncated backpropagation through time: the text is cut into `batch_size` parallel streams, each `sequence_length` tokens a
+    step, and the state of the network is carried from step to step (Williams & Peng 1990).
+
+    Args:
+        tokens: What is predicted: characters, or words with the marks and spaces between them.
+        sequence_length: Tokens of each stream per step.
+        vocab_limit: Most tokens the vocabulary may have; rarer ones share one symbol. None keeps all characters, and words up
+            to 30,000.
+
+    Examples:
+        samoyed train text-generation book.txt model=lstm tokens=characters
+        samoyed train text-generation book.txt model=gru tokens=words max_time=30min
+        samoyed generate runs/text-generation/1 "To be"
+    """
+
+    sample = "standard_library"
+    example = "Text"
+    model = "lstm"
+    inputs = ("vocab_size",)
+    outputs = ("vocab_size",)
+    defaults: ClassVar[dict[str, Any]] = {
+        "epochs": 10,
+        "batch_size": 32,
+        "learning_rate": 0.003,
+        "clip_norm": 1.0,
+        "warmup": 0.02,
+    }
+    watch = "loss"
+    unit = "tokens"
+
+    def __init__(
+        self,
+        *,
+        tokens: Literal["characters", "words"] = "characters",
+        sequence_length: Count = 128,
+        vocab_limit: Count | None = None,
+    ) -> None:
+        self.tokens, self.sequence_length = tokens, sequence_length
+        self.vocab_limit = vocab_limit or (30_000 if tokens == "words" else None)
+        self.carried: Any = None
+
+    def split(self, parts: dict[str, list[Text]], seed: int) -> Split:
+        parts = {name: [Text("\n".join(t.text for t in texts), texts[0].origin)] for name, texts in parts.items() if texts}
+        pool = (parts.get("all") or parts["train"])[0]
+        text, rules = pool.text, [f"{', '.join(n for n in ('train', 'valid', 'test') if n in parts)} as named"]
+        held: dict[str, list[Text]] = {}
+        for name, words in (("test", "test: the last 5 % of the text"), ("valid", "validation: the 5 % before it")):
+            if name in parts:
+                held[name] = parts[name]
+                continue
+            cut = len(text) - len(pool.text) // 20
+            cut = text.rfind("\n", cut - 200, cut) + 1 or cut  # at the end of a line where one is near
+            text, held[name] = text[:cut], [Text(text[cut:], pool.origin)]
+            rules.append(words if "test" not in parts else "validation: the last 5 % of the training text")
+        if any(len(t[0].text) < 20 for t in held.values()):
+            raise DataError(
+                f"{len(pool.text)} characters are too few to learn from", where=pool.origin, remedy="give at least 1,000"
+            )
+        return Split([Text(text, pool.origin)], held["valid"], held["test"], "; ".join(rules[len(parts) == 1 :]))
+
+    def found(self, split: Split, sources: dict[str, Source]) -> list[tuple[str, str]]:
+        texts = [t.text for part in split[:3] for t in part]
+        lines = sum(t.count("\n") for t in texts)
+        seen = sorted({c for t in texts for c in set(t)})
+        shown = "".join(c for c in seen if c.isprintable())[:60]
+        return [("text", f"{sum(map(len, texts)):,} characters in {lines:,} lines; {len(seen)} different, among them {shown}")]
+
+    def fit(self, examples: Sequence[Text]) -> None:
+        self.vocabulary = Vocabulary.learn((e.text for e in examples), self.tokens, self.vocab_limit)
+
+    def state(self) -> dict[str, Any]:
+        return {"kind": self.vocabulary.kind, "tokens": self.vocabulary.tokens}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        self.vocabulary = Vocabulary(**state)
+
+    def sizes(self) -> dict[str, Any]:
+        return {"vocab_size": len(self.vocabulary)}
+
+    def collate(self, examples: Sequence[Text]) -> Tokens:
+        """The texts as one stream: tokens [1, N]."""
+        stream = torch.cat([self.vocabulary.encode(e.text) for e in examples])
+        if len(stream) < 2:
+            raise DataError("a text of fewer than two tokens predicts nothing", where=examples[0].origin)
+        return Tokens(stream[None], torch.ones(1, dtype=torch.bool))
+
+    def batches(self, data: Tokens, batch_size: int, *, seed: int = 0, epoch: int | None = None) -> Iterator[Tokens]:
+        stream = data.tokens[0]
+        if epoch is not None:  # begin each epoch elsewhere, so that the cuts between streams and chunks move
+            most = min(self.sequence_length, max(1, len(stream) // 4))
+            stream = stream[int(torch.randint(most, (), generator=batching.generator(seed, epoch))) :]
+        for tokens, fresh in batching.streams(stream, batch_size, self.sequence_length):
+            yield Tokens(tokens, torch.full((len(tokens),), fresh, device=tokens.device))
+
+    def steps(self, data: Tokens, batch_size: int) -> int:
+        targets = data.tokens.shape[1] - 1
+        rows = max(1, min(batch_size, targets // self.sequence_length))
+        return -(-(targets // rows) // self.sequence_length) + (targets % rows > 0)
+
+    def objective(self, model: nn.Module, batch: Tokens) -> Mean:
+        return cross_entropy(self._logits(model, batch), batch.tokens[:, 1:])
+
+    @property
+    def reported(self) -> dict[str, Metric]:
+        unit = _UNITS[self.tokens]
+        return {
+            "loss": Metric(f"nats/{unit}"),
+            "perplexity": Metric(f"per {unit}", shown_as="exp"),
+            "error": Metric(f"% of {unit}s", percent=True),
+        }
+
+    def metrics(self, model: nn.Module, batch: Tokens) -> dict[str, Mean]:
+        log_probs = self._logits(model, batch).log_softmax(-1)
+        targets = batch.tokens[:, 1:]
+        surprise = -log_probs.gather(-1, targets[..., None])[..., 0].sum(1)
+        wrong = (log_probs.argmax(-1) != targets).float().sum(1)
+        count = torch.full_like(surprise, targets.shape[1])
+        return {"loss": Mean(surprise, count), "perplexity": Mean(surprise, count), "error": Mean(wrong, count)}
+
+    def fitting(self, data: Tokens) -> tuple[Tensor, ...]:
+        return (data.tokens[0],)
+
+    def read(self, raw: Any) -> Text:
+        if isinstance(raw, Text):
+            return raw
+        path = Path(str(raw))
+        if len(str(raw)) < 200 and path.is_file():
+            from samoyed.sources.text_files import TextFiles
+
+            return next(TextFiles(path).examples())
+        return Text(str(raw), "the given text")
+
+    def answer(
+        self,
+        model: nn.Module,
+        example: Text,
+        length: int = 200,
+        temperature: float = 0.8,
+        top_k: int | None = None,
+        top_p: float | None = None,
+        seed: int = 0,
+    ) -> dict[str, Any]:
+        """The continuation of a text by `length` tokens, and the likeliest next tokens at its end."""
+        beginning = self.vocabulary.encode(example.text or "\n").to(self.device)
+        written, following = continue_text(model, beginning, length, temperature, top_k, top_p, seed)
+        ranked = following.topk(min(5, len(following)))
+        likely = {self.vocabulary.tokens[i]: round(p, 6) for p, i in zip(*(t.tolist() for t in ranked), strict=True)}
+        return {"beginning": example.text, "continuation": self.vocabulary.text(written.cpu()), "next": likely}
+
+    def say(self, answer: dict[str, Any]) -> str:
+        return f"{answer['beginning']}{answer['continuation']}"
+
+    def pictures(self, model: nn.Module, split: Split, data: dict[str, Tokens]) -> list[Picture]:
+        beginning = split.test[0].text[:80]
+        samples = {t: self.answer(model, Text(beginning, "test"), 400, t)["continuation"] for t in (0.5, 0.8, 1.0)}
+        end = min(401, data["test"].tokens.shape[1])
+        window = Tokens(data["test"].tokens[:, :end], torch.ones(1, dtype=torch.bool))
+        log_probs = self._logits(model, window).log_softmax(-1)
+        surprise = -log_probs.gather(-1, window.tokens[:, 1:, None])[0, :, 0]
+        shown = [self.vocabulary.tokens[i] for i in window.tokens[0, 1:].tolist()]
+        return [
+            language.samples(beginning, samples),
+            language.surprise(shown, surprise.cpu()),
+        ]
+
+    def _logits(self, model: nn.Module, batch: Tokens) -> Tensor:
+        """[B, T + 1] -> [B, T, V]; carries the model's state from the batch before unless this one is fresh."""
+        if bool(batch.fresh[0]) or self.carried is None:
+            self.carried = None
+        logits, state = model(batch.tokens[:, :-1], self.carried)
+        self.carried = _detached(state)
+        return logits
+
+
+def _detached(state: Any) -> Any:
+    if isinstance(state, Tensor):
+        return state.detach()
+    return None if state is None else tuple(_detached(part) for part in state)

@@ -1,0 +1,275 @@
+"""Time-series forecasting: the next values of a series from its past."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Literal, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from samoyed.errors import DataError, UsageError
+from samoyed.examples import Series
+from samoyed.features.scale import Scale
+from samoyed.objectives import Mean, squared_error
+from samoyed.reporting import forecasting
+from samoyed.settings import Count
+from samoyed.sources import Source
+from samoyed.sources.series_table import SeriesTable, following, season_of
+from samoyed.splitting import tail
+from samoyed.tasks import Metric, Picture, Split, Task
+
+_COVERAGE = 0.8  # the share of validation errors that the drawn band holds
+
+
+class Windows(NamedTuple):
+    """past float32 [B, T, F], scaled, the target as feature 0; future float32 [B, horizon], the target, scaled alike."""
+
+    past: Tensor
+    future: Tensor
+
+
+class TimeSeriesForecasting(Task[Series, Windows]):
+    """Forecast the next `horizon` values of a series from the `context` values before them.
+
+    Raw data: a CSV with a header, one row per moment, in order. Reported as root mean squared error in the data's own unit,
+    lower is better, beside that of two naive forecasts: the last value repeated, and the value one season before.
+
+    Splits: as named (train, valid, test), else in order of time: the last 20 % of the rows are the test, the 10 % before them
+    validation. A window belongs to the split that holds all of its future; its past may reach back before the split.
+    Each window is seen relative to its last value, and positive series that grow are seen as logarithms.
+
+    Args:
+        target: Column to forecast; by default the last column of numbers.
+        horizon: How many steps ahead; by default one season, 12 for months.
+        context: How many past steps the model sees; by default two seasons, at least 16 and at least the horizon.
+        season: After how many steps the series repeats; by default read off the dates (months 12, days 7, hours 24).
+        inputs: What the model sees: the target alone, or all columns of numbers.
+        transform: Logarithm of the values first: auto takes it where all are positive and the largest is three times the
+            smallest.
+        gaps: What to do where a value or a date is missing: refuse, or interpolate in a straight line.
+
+    Examples:
+        samoyed train time-series-forecasting prices.csv model=gru target=close horizon=12
+        samoyed train time-series-forecasting sunspots.csv context=132 horizon=24 season=132
+        samoyed predict runs/time-series-forecasting/1 prices.csv
+    """
+
+    sample = "airline_passengers"
+    example = "Series"
+    model = "gru"
+    inputs = ("input_size", "input_shape", "season")
+    outputs = ("horizon", "output_size")
+    defaults: ClassVar[dict[str, Any]] = {
+        "epochs": 200,
+        "batch_size": 32,
+        "learning_rate": 0.003,
+        "weight_decay": 0.001,
+        "clip_norm": 1.0,
+        "patience": 40,
+    }
+    watch = "rmse"
+    unit = "windows"
+
+    def __init__(
+        self,
+        *,
+        target: str | None = None,
+        horizon: Count | None = None,
+        context: Count | None = None,
+        season: Count | None = None,
+        inputs: Literal["target", "all"] = "target",
+        transform: Literal["auto", "log", "none"] = "auto",
+        gaps: Literal["refuse", "interpolate"] = "refuse",
+    ) -> None:
+        self.target, self.horizon, self.context, self.season = target, horizon, context, season
+        self.which, self.transform, self.gaps = inputs, transform, gaps
+        self.band: list[float] | None = None
+
+    def source_options(self) -> dict[str, Any]:
+        return {"gaps": self.gaps, "target": self.target}
+
+    def split(self, parts: dict[str, list[Series]], seed: int) -> Split:
+        whole = (parts.get("all") or parts["train"])[0]
+        self._settle(whole)
+        length, reach = len(whole.values), self.steps_back
+        if "test" in parts and "valid" in parts:
+            return Split(parts["train"], parts["valid"], parts["test"], "train, valid, test as named")
+        if "test" in parts:
+            first, last = round(length * 0.9), length
+            rule = "train, test as named; validation: the last 10 % of the training rows"
+        else:
+            first, last = tail(length)
+            rule = f"in order of time: train to {whole.times[first - 1]}, validation to {whole.times[last - 1]}, test to {whole.times[-1]}"
+        train, valid = _part(whole, 0, first), _part(whole, max(0, first - reach), last)
+        test = parts["test"][0] if "test" in parts else _part(whole, max(0, last - reach), length)
+        needed = reach + self.steps_ahead
+        for name, series in (("training", train), ("validation", valid), ("test", test)):
+            if len(series.values) < needed:
+                raise DataError(
+                    f"the {name} split has {len(series.values)} rows, and one window takes {needed} "
+                    f"(context {reach} + horizon {self.steps_ahead})",
+                    where=whole.origin,
+                    remedy="set a smaller horizon or context, or give a longer series",
+                )
+        return Split([train], parts.get("valid", [valid]), [test], rule)
+
+    def found(self, split: Split, sources: dict[str, Source]) -> list[tuple[str, str]]:
+        series = split.train[0]
+        values = np.concatenate([series.values[:, self._place(series)], split.test[0].values[:, self._place(series)]])
+        season = f"repeats after {self.period}" if self.period > 1 else "no season known"
+        return [
+            ("series", f"{self.column}, {values.min():g} to {values.max():g}, {series.times[0]} to {split.test[0].times[-1]}, {season}"),
+            ("windows", f"{self.steps_back} past values -> {self.steps_ahead} future values"),
+        ]
+
+    def fit(self, examples: Sequence[Series]) -> None:
+        self._settle(examples[0])
+        self.scale = Scale.learn(np.concatenate([self._values(e) for e in examples]), self.transform)
+
+    def state(self) -> dict[str, Any]:
+        sizes = {"horizon": self.steps_ahead, "context": self.steps_back, "season": self.period}
+        return {"target": self.column, "columns": self.columns, **sizes, "scale": self.scale.state(), "band": self.band}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        self.column, self.columns = state["target"], list(state["columns"])
+        self.steps_ahead, self.steps_back, self.period = state["horizon"], state["context"], state["season"]
+        self.scale, self.band = Scale(**state["scale"]), state["band"]
+        self.target = self.column
+
+    def sizes(self) -> dict[str, Any]:
+        return {
+            "input_size": len(self.columns),
+            "input_shape": (self.steps_back, len(self.columns)),
+            "season": self.period,
+            "horizon": self.steps_ahead,
+            "output_size": self.steps_ahead,
+        }
+
+    def collate(self, examples: Sequence[Series]) -> Windows:
+        """Every window of every series: past [N, T, F] and future [N, H] are views, so that overlap costs no memory."""
+        pasts, futures = [], []
+        for series in examples:
+            values = self.scale.forward(torch.from_numpy(self._values(series))).float()
+            if not bool(values.isfinite().all()):
+                raise DataError(
+                    "holds values that are not positive, and the logarithm was chosen from the training data",
+                    where=series.origin,
+                    remedy="train with transform=none",
+                )
+            length = self.steps_back + self.steps_ahead
+            if len(values) < length:
+                raise DataError(f"has {len(values)} rows, and one window takes {length}", where=series.origin)
+            windows = values.unfold(0, length, 1).transpose(1, 2)
+            pasts.append(windows[:, : self.steps_back])
+            futures.append(windows[:, self.steps_back :, 0])
+        return Windows(*(p[0] if len(p) == 1 else torch.cat(p) for p in (pasts, futures)))
+
+    def objective(self, model: nn.Module, batch: Windows) -> Mean:
+        return squared_error(self.forecast(model, batch.past), batch.future)
+
+    @property
+    def reported(self) -> dict[str, Metric]:
+        return {
+            "rmse": Metric(self.column, shown_as="sqrt"),
+            "mae": Metric(self.column),
+            "naive rmse": Metric(self.column, shown_as="sqrt"),
+            "seasonal rmse": Metric(self.column, shown_as="sqrt"),
+        }
+
+    def metrics(self, model: nn.Module, batch: Windows) -> dict[str, Mean]:
+        truth = self.scale.backward(batch.future)
+        count = torch.full((len(truth),), float(self.steps_ahead), device=truth.device)
+
+        def off(forecast: Tensor) -> Tensor:
+            return self.scale.backward(forecast) - truth
+
+        error = off(self.forecast(model, batch.past))
+        last, season = (off(forecast) for forecast in self.naive(batch.past))
+        return {
+            "rmse": Mean(error.square().sum(1), count),
+            "mae": Mean(error.abs().sum(1), count),
+            "naive rmse": Mean(last.square().sum(1), count),
+            "seasonal rmse": Mean(season.square().sum(1), count),
+        }
+
+    def forecast(self, model: nn.Module, past: Tensor) -> Tensor:
+        """past [B, T, F] -> future [B, horizon], both scaled; the model sees and says differences from the last value."""
+        last = past[:, -1:]
+        change: Tensor = model(past - last)
+        return change + last[:, :, 0]
+
+    def naive(self, past: Tensor) -> tuple[Tensor, Tensor]:
+        """The last value repeated, and the value one season before each: both [B, horizon], scaled."""
+        ahead = torch.arange(self.steps_ahead, device=past.device)
+        season = min(self.period, self.steps_back)
+        return past[:, -1:, 0].expand(-1, self.steps_ahead), past[:, self.steps_back - season + ahead % season, 0]
+
+    def calibrate(self, model: nn.Module, valid: Windows) -> None:
+        """The band: per step ahead, the size of error that 80 % of the validation windows stay within, scaled."""
+        off = torch.cat([(self.forecast(model, b.past) - b.future).abs() for b in self.batches(valid, 512)])
+        self.band = off.quantile(_COVERAGE, dim=0).tolist()
+
+    def read(self, raw: Any) -> Series:
+        if isinstance(raw, Series):
+            return raw
+        if isinstance(raw, np.ndarray | list):
+            values = np.asarray(raw, dtype=np.float64)
+            values = values[:, None] if values.ndim == 1 else values
+            if values.ndim != 2 or values.shape[1] != len(self.columns):
+                raise UsageError(f"an array {values.shape} is no series of {', '.join(self.columns)}")
+            return Series(values, tuple(self.columns), tuple(str(i + 1) for i in range(len(values))), "array")
+        path = Path(raw)
+        if not path.is_file():
+            raise DataError("there is no such file", where=path)
+        return next(SeriesTable(path, **self.source_options()).examples())
+
+    def answer(self, model: nn.Module, example: Series) -> dict[str, Any]:
+        values = self.scale.forward(torch.from_numpy(self._values(example))).float().to(self.device)
+        if len(values) < self.steps_back:
+            raise DataError(f"has {len(values)} rows, and the model sees {self.steps_back}", where=example.origin)
+        future = self.forecast(model, values[None, -self.steps_back :])[0]
+        made: dict[str, Any] = {
+            "input": example.origin,
+            "target": self.column,
+            "times": following(example.times, self.steps_ahead),
+            "forecast": self.scale.backward(future).tolist(),
+        }
+        if self.band is not None:
+            band = torch.tensor(self.band, device=self.device)
+            made["low"], made["high"] = (self.scale.backward(future + sign * band).tolist() for sign in (-1, 1))
+        return made
+
+    def say(self, answer: dict[str, Any]) -> str:
+        lines = [f"{answer['input']}: {answer['target']}, with the band that held {_COVERAGE:.0%} of the validation errors"]
+        bands = zip(answer.get("low", []), answer.get("high", []), strict=True)
+        shown = [f"   {low:.5g} to {high:.5g}" for low, high in bands] or [""] * len(answer["times"])
+        rows = zip(answer["times"], answer["forecast"], shown, strict=True)
+        return "\n".join([*lines, *(f"  {time:>12}  {value:10.5g}{band}" for time, value, band in rows)])
+
+    def pictures(self, model: nn.Module, split: Split, data: dict[str, Windows]) -> list[Picture]:
+        return [
+            forecasting.against_truth(self, model, split, data["test"]),
+            forecasting.by_horizon(self, model, data["test"]),
+        ]
+
+    def _settle(self, series: Series) -> None:
+        """Fixes what the settings left open, from the training series."""
+        self.column = self.target or series.names[-1]
+        self.columns = [self.column, *(n for n in series.names if n != self.column and self.which == "all")]
+        self.period = self.season or season_of(series.times)
+        self.steps_ahead = self.horizon or max(self.period, 1)
+        self.steps_back = self.context or max(2 * self.period, 16, self.steps_ahead)
+
+    def _place(self, series: Series) -> int:
+        return series.names.index(self.column)
+
+    def _values(self, series: Series) -> np.ndarray:
+        missing = [name for name in self.columns if name not in series.names]
+        if missing:
+            raise DataError(f"has no column {missing[0]!r}", where=series.origin, remedy=f"its columns are {', '.join(series.names)}")
+        return np.ascontiguousarray(series.values[:, [series.names.index(name) for name in self.columns]])
+
+
+def _part(series: Series, start: int, end: int) -> Series:
+    return Series(series.values[start:end], series.names, series.times[start:end], series.origin)

@@ -1,0 +1,79 @@
+"""Measuring a model on a split, with intervals. A metric is pooled from sums and counts, exactly, whatever the batches were."""
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from samoyed.tasks import Metric, Task
+
+_RESAMPLES = 1000
+_Z = 1.959963984540054  # the normal quantile of 97.5 %
+
+
+class Result(NamedTuple):
+    """One reported figure: the value and its 95 % interval in `unit`, and the number of examples it is over."""
+
+    value: float
+    low: float
+    high: float
+    unit: str
+    better: str
+    count: int
+
+    def __str__(self) -> str:
+        unit = self.unit if self.unit.startswith("%") else f" {self.unit}"
+        return f"{self.value:.4g}{unit} ({self.low:.4g} to {self.high:.4g})"
+
+
+def evaluate(task: Task[Any, Any], model: nn.Module, data: Any, batch_size: int = 256) -> dict[str, Result]:
+    """Every metric of the task over all of `data`, in evaluation mode and without gradients."""
+    entries: dict[str, list[NDArray[np.float64]]] = {}
+    training = model.training
+    model.eval()
+    with torch.no_grad():
+        for batch in task.batches(data, batch_size):
+            for name, mean in task.metrics(model, batch).items():
+                pair = torch.stack([mean.total.reshape(-1).double(), mean.count.reshape(-1).double()])
+                entries.setdefault(name, []).append(pair.cpu().numpy())
+    model.train(training)
+    return {name: pool(np.concatenate(entries[name], axis=1), metric) for name, metric in task.reported.items()}
+
+
+def pool(entries: NDArray[np.float64], metric: Metric) -> Result:
+    """entries [2, N], totals and counts per example -> the pooled figure.
+
+    The interval of a share of things right or wrong is Wilson's (1927); of anything else, the bootstrap percentile over examples
+    with 1,000 resamples and a fixed seed (Efron 1979), or the normal interval of a ratio above 20,000 examples. Neighbouring
+    examples of a text or series depend on each other, so that there the interval is a lower bound on the doubt.
+    """
+    total, count = entries.sum(axis=1)
+    mean = total / count
+    if metric.percent and np.isin(entries[0], (0.0, 1.0)).all() and (entries[1] == 1).all():
+        low, high = wilson(total, count)
+    elif entries.shape[1] < 2:
+        low = high = mean
+    elif entries.shape[1] > 20_000:
+        spread = _Z * np.sqrt(((entries[0] - mean * entries[1]) ** 2).sum()) / count
+        low, high = mean - spread, mean + spread
+    else:
+        draws = np.random.default_rng(0).multinomial(entries.shape[1], [1 / entries.shape[1]] * entries.shape[1], _RESAMPLES)
+        ratios = (draws @ entries[0]) / (draws @ entries[1])
+        low, high = np.quantile(ratios, (0.025, 0.975))
+    shown = (metric.show(float(value)) for value in (mean, low, high))
+    return Result(*shown, metric.unit, metric.better, int(count))
+
+
+def wilson(successes: float, count: float) -> tuple[float, float]:
+    """Wilson's 95 % interval of a proportion (1927).
+
+    >>> [round(x, 4) for x in wilson(0, 100)]
+    [0.0, 0.037]
+    """
+    p, z2 = successes / count, _Z**2
+    centre = (p + z2 / (2 * count)) / (1 + z2 / count)
+    half = _Z / (1 + z2 / count) * math.sqrt(p * (1 - p) / count + z2 / (4 * count**2))
+    return max(0.0, centre - half), min(1.0, centre + half)
