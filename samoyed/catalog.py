@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from samoyed import settings
-from samoyed.errors import UsageError, nearest
+from samoyed.errors import UsageError, nearest, shown
 
 _ROOT = Path(__file__).parent
 
@@ -89,8 +89,10 @@ def models() -> dict[str, Entry]:
 
 
 def recipes() -> dict[str, Entry]:
-    """Every recipe by its command-line name; a file in recipes/ that defines `run` is one."""
-    return {name.replace("_", "-"): entry for name, entry in _folder("recipes").items() if "run" in entry.functions}
+    """Every recipe by its command-line name; a file in recipes/ that states what is `expected` is one."""
+    return {
+        name.replace("_", "-"): entry for name, entry in _folder("recipes").items() if "expected" in entry.attributes
+    }
 
 
 def sources() -> dict[str, Entry]:
@@ -101,9 +103,9 @@ def sources() -> dict[str, Entry]:
 def task(name: str) -> Form:
     """The class of the task called `name`. Raises UsageError with the nearest names."""
     known = tasks()
-    key = name.lower().replace("_", "-")
+    key = str(name).lower().replace("_", "-")
     if key not in known:
-        raise UsageError(f"there is no task called {name!r}", remedy=nearest(name, known))
+        raise UsageError(f"there is no task called {shown(name)!r}", remedy=nearest(str(name), known))
     return known[key].main
 
 
@@ -132,8 +134,8 @@ def model(task_form: Form, name: str) -> Form:
     if key in fitting:
         return fitting[key]
     if key in models():
-        raise UsageError(f"model {name!r} does not fit this task", remedy=f"choose one of: {', '.join(fitting)}")
-    raise UsageError(f"there is no model called {name!r}", remedy=nearest(name, fitting))
+        raise UsageError(f"the model {name!r} does not fit this task", remedy=f"choose one of: {', '.join(fitting)}")
+    raise UsageError(f"there is no model called {shown(name)!r}", remedy=nearest(name, fitting))
 
 
 def trainer() -> Form:
@@ -158,7 +160,9 @@ def settle(task_form: Form, model_form: Form, given: dict[str, Any]) -> dict[str
     known = {name for form in owners.values() for name in form.settings} | {"model"}
     for key in given:
         if key not in known:
-            raise UsageError(f"there is no setting called {key!r} here", remedy=nearest(key, known))
+            having = [name for name, form in models_for(task_form).items() if key in form.settings]
+            remedy = f"it is one of {', '.join(having)}: add model={having[0]}" if having else nearest(key, known)
+            raise UsageError(f"there is no setting called {shown(key)!r} here", remedy=remedy)
     return values
 
 
@@ -214,7 +218,10 @@ def _parameters(init: ast.FunctionDef, doc: str) -> tuple[Parameter, ...]:
 def _literals(body: list[ast.stmt]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for node in body:
-        target = node.targets[0] if isinstance(node, ast.Assign) else node.target if isinstance(node, ast.AnnAssign) else None
+        targets = (
+            node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
+        )
+        target = targets[0] if targets else None
         value = getattr(node, "value", None)
         if isinstance(target, ast.Name) and value is not None:
             try:
@@ -226,5 +233,7 @@ def _literals(body: list[ast.stmt]) -> dict[str, Any]:
 
 
 def _imports(tree: ast.Module) -> dict[str, str]:
-    nodes = (node for node in tree.body if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("samoyed"))
+    nodes = (
+        node for node in tree.body if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("samoyed")
+    )
     return {alias.name: node.module or "" for node in nodes for alias in node.names}

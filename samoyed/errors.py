@@ -8,6 +8,9 @@ import difflib
 from collections.abc import Iterable
 from os import PathLike
 
+_LONGEST_NAME = 80
+_LONGEST_LINE = 2000
+
 
 class SamoyedError(Exception):
     """Something the user can mend. `problem`, `where` and `remedy` are kept apart for callers that show them otherwise."""
@@ -20,7 +23,7 @@ class SamoyedError(Exception):
 
     def __str__(self) -> str:
         text = f"{self.where}: {self.problem}" if self.where else self.problem
-        return f"{text}; {self.remedy}" if self.remedy else text
+        return _one_line(f"{text}; {self.remedy}" if self.remedy else text)
 
 
 class UsageError(SamoyedError):
@@ -56,7 +59,25 @@ def nearest(name: str, known: Iterable[str]) -> str:
     'choose one of: lenet, mlp'
     """
     names = sorted(known)
+    name = name[:_LONGEST_NAME]  # the comparison's time grows with the square of the length
     close = difflib.get_close_matches(name.lower().replace("_", "-"), names, n=3, cutoff=0.6)
     close = close or difflib.get_close_matches(name.lower().replace("-", "_"), names, n=3, cutoff=0.6)
     close = close or [k for k in names if len(name) > 2 and name.lower() in k][:3]
     return f"did you mean {' or '.join(close)}?" if close else f"choose one of: {', '.join(names)}"
+
+
+def shown(value: object, most: int = 60) -> str:
+    """A value for an error: in one line, and not longer than `most` characters.
+
+    >>> shown("two\\nlines"), shown("x" * 9, most=5)
+    ('two\\\\nlines', 'xx...')
+    """
+    text = _one_line(str(value))
+    return text if len(text) <= most else f"{text[: most - 3]}..."
+
+
+def _one_line(text: str) -> str:
+    """Line breaks, control characters and halves of characters, which names of files may hold, are written as escapes."""
+    if not text.isprintable():
+        text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    return text if len(text) <= _LONGEST_LINE else f"{text[:_LONGEST_LINE]}..."

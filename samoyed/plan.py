@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from samoyed import catalog
-from samoyed.errors import DataError, UsageError
+from samoyed.errors import DataError, RunError, UsageError, shown
 
 
 @dataclass(frozen=True)
@@ -46,43 +46,91 @@ def make(
     model_form = catalog.model(task_form, str(model))
     name = next(key for key, form in catalog.models_for(task_form).items() if form is model_form)
     settled = catalog.settle(task_form, model_form, given)
-    where = None if data is None else Path(data).expanduser().resolve()
-    if where is not None and not where.exists():
-        from samoyed.sources import no_such_path
-
-        raise no_such_path(Path(str(data)))
-    folder = None if out is None else Path(out).expanduser()
-    target = (folder or Path("runs")).resolve()
+    where = None if data is None else _existing(data, task_form, settled)
+    target = _path("runs" if out is None else out, "--out")
+    folder = None if out is None else Path(out).expanduser()  # as the user wrote it, for what is printed
     if where is not None and where.is_dir() and target.is_relative_to(where):
         raise UsageError(
-            f"the run would be written into the data folder {where}", remedy="work in another folder, or name one with --out DIR"
+            f"the run would be written into the data folder {where}",
+            remedy="work in another folder, or name one with --out DIR",
         )
-    if folder is not None and folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise UsageError(f"{folder} is there already", remedy="name a new folder with --out DIR")
+    if folder is not None:
+        _refuse_taken(folder)
     task_name = task.lower().replace("_", "-")
     return Plan(task_name, task_form, name, model_form, where, folder, dict(given), settled)
 
 
 def run_folder(plan: Plan) -> Path:
-    """Makes and returns the run directory: `out`, or the next free number under runs/<task>."""
-    if plan.out is not None:
-        plan.out.mkdir(parents=True, exist_ok=True)
-        return plan.out
-    parent = Path("runs") / plan.task
+    """Makes and returns the run directory: `out`, or the next free number under runs/<task>. Raises RunError."""
     try:
+        if plan.out is not None:
+            plan.out.mkdir(parents=True, exist_ok=True)
+            return plan.out
+        parent = Path("runs") / plan.task
         parent.mkdir(parents=True, exist_ok=True)
+        number = max((int(p.name) for p in parent.iterdir() if p.name.isdecimal()), default=0) + 1
+        while True:
+            try:
+                (parent / str(number)).mkdir()
+                return parent / str(number)
+            except FileExistsError:  # another run took it in the meantime
+                number += 1
     except OSError as error:
-        raise DataError(f"no folder can be made here: {error.strerror}", where=parent, remedy="name one with --out DIR") from error
-    number = max((int(p.name) for p in parent.iterdir() if p.name.isdigit()), default=0) + 1
-    while True:
-        try:
-            (parent / str(number)).mkdir()
-            return parent / str(number)
-        except FileExistsError:  # another run took it in the meantime
-            number += 1
+        where = plan.out or Path("runs").absolute() / plan.task
+        why = (error.strerror or str(error)).lower()
+        raise RunError(
+            f"no folder can be made here: {why}", where=where, remedy="name another with --out DIR"
+        ) from error
+
+
+def _path(given: str | PathLike[str], what: str) -> Path:
+    """The path with ~ and links followed. Raises UsageError for what can be no path."""
+    try:
+        if not str(given):
+            raise ValueError("it is empty")
+        return Path(given).expanduser().resolve()
+    except (ValueError, RuntimeError, OSError, TypeError) as error:  # a zero byte, an unknown ~user, a loop of links
+        why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise UsageError(
+            f"{what} {shown(given)!r} can be no path: {why.lower()}", remedy="give a file or a folder"
+        ) from error
+
+
+def _existing(data: str | PathLike[str], task_form: catalog.Form, settled: dict[str, dict[str, Any]]) -> Path:
+    """The path of the data. Raises DataError where there is nothing, with what else the word may have meant."""
+    where = _path(data, "DATA")
+    try:
+        if where.exists():
+            return where
+    except OSError as error:  # a name that is too long, a folder that may not be entered
+        why = (error.strerror or str(error)).lower()
+        raise DataError(f"cannot be read: {why}", where=shown(data), remedy="check how it is spelled") from error
+    from samoyed.sources import no_such_path
+
+    word = str(data).replace("-", "_")
+    missing = no_such_path(Path(data).expanduser())
+    if word in catalog.models_for(task_form):
+        missing = DataError(missing.problem, where=missing.where, remedy=f"to choose the model, write model={word}")
+    elif any(word in owned for owned in settled.values()):
+        missing = DataError(
+            missing.problem, where=missing.where, remedy=f"to set {word}, write {word}=VALUE without spaces"
+        )
+    raise missing
+
+
+def _refuse_taken(folder: Path) -> None:
+    """Raises UsageError for an `out` that holds something already, or is a file."""
+    try:
+        taken = folder.exists() and (not folder.is_dir() or any(folder.iterdir()))
+    except OSError as error:
+        raise UsageError(
+            f"--out {folder} cannot be used: {(error.strerror or str(error)).lower()}", remedy="name a new folder"
+        ) from error
+    if taken:
+        raise UsageError(f"{folder} is there already", remedy="name a new folder with --out DIR")
 
 
 def _text(value: Any) -> str:
     if isinstance(value, list | tuple):
         return ",".join(map(str, value))
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    return str(value).lower() if value is None or isinstance(value, bool) else str(value)

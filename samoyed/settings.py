@@ -5,16 +5,22 @@ checked here by pydantic. This module imports neither torch nor, until a value i
 """
 
 import ast
+import math
 import re
 import typing
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from annotated_types import Ge, Gt, Lt
-from samoyed.errors import UsageError
+from annotated_types import Ge, Gt, Le, Lt
 
-Count = Annotated[int, Ge(1)]
-Whole = Annotated[int, Ge(0)]
+from samoyed.errors import UsageError, shown
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
+
+Count = Annotated[int, Ge(1), Le(2**53)]
+Span = Annotated[int, Ge(1), Le(10_000)]  # steps of time that are held at once
+Whole = Annotated[int, Ge(0), Le(2**63 - 1)]
 Positive = Annotated[float, Gt(0)]
 NonNegative = Annotated[float, Ge(0)]
 Share = Annotated[float, Ge(0), Lt(1)]
@@ -23,6 +29,7 @@ Duration = typing.NewType("Duration", float)
 
 _MEANING = {
     "Count": "a whole number of at least 1",
+    "Span": "a whole number of at least 1",
     "Whole": "a whole number of at least 0",
     "Positive": "a number above 0",
     "NonNegative": "a number of at least 0",
@@ -35,6 +42,7 @@ _MEANING = {
 }
 _TYPES: dict[str, Any] = {
     "Count": Count,
+    "Span": Span,
     "Whole": Whole,
     "Positive": Positive,
     "NonNegative": NonNegative,
@@ -44,6 +52,12 @@ _TYPES: dict[str, Any] = {
     "float": float,
     "bool": bool,
     "str": str,
+}
+_WORDS = {
+    "task": "name it first",
+    "data": "name the file or folder without data=",
+    "out": "write --out DIR",
+    "quiet": "write --quiet",
 }
 _SECONDS = {"s": 1.0, "min": 60.0, "m": 60.0, "h": 3600.0}
 
@@ -61,7 +75,7 @@ def resolve(annotation: ast.expr) -> Any:
             options = choices.elts if isinstance(choices, ast.Tuple) else [choices]
             return Literal[tuple(ast.literal_eval(option) for option in options)]
         case ast.Subscript(value=ast.Name(id="tuple"), slice=ast.Tuple(elts=[item, ast.Constant(value=e)])) if e is ...:
-            return tuple[resolve(item), ...]
+            return tuple.__class_getitem__((resolve(item), ...))
         case ast.Subscript(value=ast.Name(id="tuple"), slice=items):
             parts = items.elts if isinstance(items, ast.Tuple) else [items]
             return tuple.__class_getitem__(tuple(resolve(part) for part in parts))
@@ -97,15 +111,17 @@ def check(name: str, annotation: ast.expr, value: Any) -> Any:
     from pydantic import TypeAdapter, ValidationError
 
     wanted = resolve(annotation)
-    optional = type(None) in typing.get_args(wanted)
     try:
-        if isinstance(value, str):
-            value = _from_text(value, annotation, optional)
-        elif isinstance(value, bool) and "bool" not in ast.unparse(annotation):
-            raise ValueError("a truth value is no number")
-        return TypeAdapter(wanted).validate_python(value)
+        return _checked(TypeAdapter(wanted), annotation, wanted, value)
     except (ValidationError, ValueError) as error:
-        raise UsageError(f"{name}={value} is not allowed", remedy=f"{name} is {meaning(annotation)}") from error
+        got = shown(value) if value != "" else "(nothing)"
+        limits = (
+            [e["ctx"]["le"] for e in error.errors() if e["type"] == "less_than_equal"]
+            if isinstance(error, ValidationError)
+            else []
+        )
+        most = f" and at most {limits[0]}" if limits else ""
+        raise UsageError(f"{name}={got} is not allowed", remedy=f"{name} is {meaning(annotation)}{most}") from error
 
 
 def seconds(text: str) -> float:
@@ -129,9 +145,16 @@ def parse_pairs(pairs: list[str]) -> dict[str, str]:
         key, equals, value = pair.partition("=")
         key = key.strip().lstrip("-").replace("-", "_")
         if not equals or not key.isidentifier():
-            raise UsageError(f"{pair!r} is not understood", remedy="settings are written key=value, for example epochs=20")
+            raise UsageError(
+                f"{shown(pair)!r} is not understood",
+                remedy="settings are written key=value without spaces, such as epochs=20",
+            )
+        if key in _WORDS:
+            raise UsageError(f"{key} is no setting", remedy=_WORDS[key])
         if key in found:
-            raise UsageError(f"{key} is set twice: {found[key]} and {value.strip()}")
+            raise UsageError(
+                f"{key} is set twice, to {shown(found[key])} and {shown(value.strip())}", remedy="keep one of them"
+            )
         found[key] = value.strip()
     return found
 
@@ -141,13 +164,50 @@ def plain(settings: Mapping[str, Any]) -> dict[str, Any]:
     return {key: list(value) if isinstance(value, tuple) else value for key, value in settings.items()}
 
 
-def _from_text(text: str, annotation: ast.expr, optional: bool) -> Any:
-    source = ast.unparse(annotation)
-    if optional and text.lower() in ("none", ""):
+def _checked(adapter: "TypeAdapter[Any]", annotation: ast.expr, wanted: Any, value: Any) -> Any:
+    """`value` converted and checked. Raises ValueError or pydantic's ValidationError."""
+    if isinstance(value, str):
+        value = _from_text(value, annotation, wanted)
+    elif _holds_truth(value) and "bool" not in ast.unparse(annotation):
+        raise ValueError("a truth value is no number")
+    elif _is_list(annotation) and isinstance(value, int | float):
+        value = (value,)  # as the text "64" is a list of one
+    found = adapter.validate_python(value)
+    if not _finite(found):
+        raise ValueError("no setting is infinite")
+    if "Duration" in ast.unparse(annotation) and found is not None and found <= 0:
+        raise ValueError("no time is too little")
+    return found
+
+
+def _from_text(text: str, annotation: ast.expr, wanted: Any) -> Any:
+    """What a text stands for, as far as the type says; pydantic converts numbers and truth values."""
+    text = text.strip()
+    members = typing.get_args(wanted)
+    if type(None) in members and text.lower() in ("none", ""):
         return None
-    if "Duration" in source:
+    if "Duration" in ast.unparse(annotation):
         return seconds(text)
-    if source.startswith("tuple"):
-        inner = text.strip("()[] ")
-        return tuple(part.strip() for part in inner.split(",") if part.strip())
+    if _is_list(annotation):
+        inner = text[1:-1] if (text[:1], text[-1:]) in (("(", ")"), ("[", "]")) else text
+        parts = [part.strip() for part in inner.split(",")]
+        return tuple(parts[:-1] if parts[-1] == "" else parts)  # a comma may end the list
+    if typing.get_origin(wanted) is Literal:
+        return next((choice for choice in members if str(choice) == text), text)
     return text
+
+
+def _is_list(annotation: ast.expr) -> bool:
+    return ast.unparse(annotation).startswith("tuple")
+
+
+def _holds_truth(value: Any) -> bool:
+    return isinstance(value, bool) or (
+        isinstance(value, list | tuple) and any(isinstance(item, bool) for item in value)
+    )
+
+
+def _finite(value: Any) -> bool:
+    if isinstance(value, list | tuple):
+        return all(_finite(item) for item in value)
+    return not isinstance(value, float) or math.isfinite(value)

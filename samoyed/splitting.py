@@ -16,21 +16,23 @@ _TEST, _MOST_TEST = 0.20, 10_000
 _VALID, _MOST_VALID = 0.10, 5_000
 
 
-def stratified(parts: dict[str, list[Any]], seed: int, *, label: Callable[[Any], str], content: Callable[[Any], bytes]) -> Split:
+def stratified(
+    parts: dict[str, list[Any]], seed: int, *, label: Callable[[Any], str], content: Callable[[Any], bytes]
+) -> Split:
     """20 % for the test and 10 % of the rest for validation, drawn from each class by `seed`; equal contents stay together.
 
     Splits that the user named are kept as they are. A class of one example is trained on; of two or more, at least one is
     held out. Raises DataError where a split would be empty.
     """
-    pool = parts.get("all") or parts["train"]
+    pool = parts["all"] if "all" in parts else parts["train"]
     rules = []
     train, test, valid = list(pool), parts.get("test"), parts.get("valid")
     if test is None:
         train, test = _draw(train, _TEST, _MOST_TEST, seed, label, content)
-        rules.append(f"test: {_TEST:.0%} drawn per class with seed {seed}")
+        rules.append(f"test: {_share(test, train)} of all, drawn per class with seed {seed}")
     if valid is None:
         train, valid = _draw(train, _VALID, _MOST_VALID, seed + 1, label, content)
-        rules.append(f"validation: {len(valid) / max(1, len(valid) + len(train)):.0%} of the training data, drawn per class with seed {seed}")
+        rules.append(f"validation: {_share(valid, train)} of the training data, drawn per class with seed {seed}")
     if not train or not valid or not test:
         raise DataError(
             f"{len(pool)} examples are too few to learn from and to hold some out",
@@ -73,3 +75,7 @@ def _draw(
         drawn.update(i for group in alike[:count] for i in group)
     kept = [e for i, e in enumerate(examples) if i not in drawn]
     return kept, [e for i, e in enumerate(examples) if i in drawn]
+
+
+def _share(drawn: Sequence[Any], kept: Sequence[Any]) -> str:
+    return f"{len(drawn) / max(1, len(drawn) + len(kept)):.0%}"

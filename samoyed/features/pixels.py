@@ -1,5 +1,6 @@
 """The size and scale of pictures. Legend: B batch, H height, W width, C channels."""
 
+import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -10,7 +11,10 @@ from numpy.typing import NDArray
 from PIL import Image as Pillow
 from torch import Tensor
 
+from samoyed.errors import UsageError
+
 _LARGEST_AS_IS = 64
+_VALUES_AT_ONCE = 2**23
 
 
 class Pixels:
@@ -25,7 +29,8 @@ class Pixels:
         """From the training pictures [H, W, C].
 
         Grey if all are. The size is `image_size` squared if given; their own where all agree on one of at most 64 by 64; else
-        64 by 64, or the median of the shorter sides where that is smaller.
+        64 by 64, or the median of the shorter sides where that is smaller. Raises UsageError for a size at which the pictures
+        would not fit this machine.
         """
         shapes = Counter(p.shape[:2] for p in pictures)
         common = next(iter(shapes)) if len(shapes) == 1 else None
@@ -36,9 +41,11 @@ class Pixels:
         else:
             height = width = min(_LARGEST_AS_IS, int(np.median([min(p.shape[:2]) for p in pictures])))
         made = cls(max(p.shape[2] for p in pictures), height, width, [0.0], [1.0])
+        made._refuse_too_large(len(pictures))
         total, square, count = np.zeros(made.channels), np.zeros(made.channels), 0
-        for start in range(0, len(pictures), 1024):
-            stack = made.stack(pictures[start : start + 1024]).numpy() / 255.0
+        some = max(1, _VALUES_AT_ONCE // (made.channels * height * width))
+        for start in range(0, len(pictures), some):
+            stack = made.stack(pictures[start : start + some]).numpy() / 255.0
             total += stack.sum(axis=(0, 2, 3))
             square += (stack**2).sum(axis=(0, 2, 3))
             count += stack.size // made.channels
@@ -62,6 +69,14 @@ class Pixels:
         """As JSON."""
         return dict(vars(self))
 
+    def _refuse_too_large(self, count: int) -> None:
+        needed, memory = count * self.channels * self.height * self.width, _memory()
+        if needed > memory:
+            raise UsageError(
+                f"{count:,} pictures of {self.width} x {self.height} take {needed / 1e9:,.0f} GB, and this machine has {memory / 1e9:,.0f}",
+                remedy="set a smaller image_size",
+            )
+
     def _fit(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
         height, width, channels = pixels.shape
         if channels != self.channels:
@@ -69,13 +84,22 @@ class Pixels:
         if (height, width) == (self.height, self.width):
             return pixels
         factor = max(self.height / height, self.width / width)
-        size = max(self.width, round(width * factor)), max(self.height, round(height * factor))
+        # only the part that is kept is resized: a picture of 1 x 4,000 would else become 1,000 times as large
+        across, down = min(width, self.width / factor), min(height, self.height / factor)
+        left, top = (width - across) / 2, (height - down) / 2
         picture = Pillow.fromarray(pixels if self.channels == 3 else pixels[:, :, 0])
-        left, top = (size[0] - self.width) // 2, (size[1] - self.height) // 2
-        scaled = np.asarray(picture.resize(size, Pillow.Resampling.BILINEAR))
-        scaled = scaled[top : top + self.height, left : left + self.width]
+        box = (left, top, left + across, top + down)
+        scaled = np.asarray(picture.resize((self.width, self.height), Pillow.Resampling.BILINEAR, box=box))
         return scaled if self.channels == 3 else scaled[:, :, None]
 
 
 def _grey(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.asarray(Pillow.fromarray(pixels).convert("L"))[:, :, None]
+
+
+def _memory() -> int:
+    """Bytes of memory in this machine; where the system does not say, 2^63 - 1."""
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):
+        return 2**63 - 1

@@ -7,6 +7,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from samoyed.errors import DataError
+
 
 class Scale:
     """y = (g(x) - mean) / deviation per feature, where g is the identity or, for positive series that grow, the logarithm.
@@ -20,7 +22,12 @@ class Scale:
     @classmethod
     def learn(cls, values: NDArray[np.float64], transform: str) -> "Scale":
         """From `values` [T, F]; `transform` is log, none, or auto: log where all are positive and the largest is at least
-        three times the smallest."""
+        three times the smallest. Raises DataError where the logarithm of the first feature is wanted and there is none."""
+        if transform == "log" and values[:, 0].min() <= 0:
+            raise DataError(
+                f"the series holds {values[:, 0].min():g}, and only numbers above 0 have a logarithm",
+                remedy="set transform=none, or leave it out",
+            )
         positive = values.min(axis=0) > 0
         wide = positive & (values.max(axis=0) >= 3 * np.maximum(values.min(axis=0), 1e-300))
         log = {"auto": wide, "log": positive, "none": np.zeros_like(wide)}[transform]
@@ -32,7 +39,7 @@ class Scale:
         """[..., F] in the data's units -> scaled. Values that a logarithm cannot take become NaN."""
         log = torch.tensor(self.log, device=values.device)
         shown = torch.where(log, torch.where(log, values, 1.0).log(), values)
-        return (shown - torch.tensor(self.mean).to(values)) / torch.tensor(self.deviation).to(values)
+        return (shown - _like(self.mean, values)) / _like(self.deviation, values)
 
     def backward(self, scaled: Tensor, feature: int = 0) -> Tensor:
         """Scaled values of one feature, of any shape -> the data's units."""
@@ -42,3 +49,8 @@ class Scale:
     def state(self) -> dict[str, Any]:
         """As JSON."""
         return {"log": self.log, "mean": self.mean, "deviation": self.deviation}
+
+
+def _like(numbers: list[float], values: Tensor) -> Tensor:
+    """Numbers in the type and on the device of `values`, rounded once."""
+    return torch.tensor(numbers, dtype=torch.float64).to(values)

@@ -12,6 +12,10 @@ from typing import Any, ClassVar, NamedTuple
 from samoyed import catalog
 from samoyed.errors import DataError
 from samoyed.examples import Example
+from samoyed.sources._paths import no_such_path, unpacked_first, visible, without
+from samoyed.sources._reading import looks_like_text, unreadable
+
+__all__ = ["Damaged", "Source", "named_splits", "needed", "no_such_path", "open_one", "open_splits"]
 
 MOST_DAMAGED = 0.1
 _SPLIT_NAMES = {
@@ -19,6 +23,8 @@ _SPLIT_NAMES = {
     "valid": ("valid", "validation", "val", "dev"),
     "test": ("test", "testing"),
 }
+_ABOUT = ("readme", "license", "licence", "source", "copying", "notice", "changelog")  # files about data, not data
+_NOUNS = {"Image": "pictures", "Text": "text", "Series": "series of numbers"}
 
 
 class Damaged(NamedTuple):
@@ -29,10 +35,12 @@ class Damaged(NamedTuple):
 
 
 class Source(ABC):
-    """Reads one raw format. `yields` names the kind of example, `reads` tells people what the format looks like."""
+    """Reads one raw format. `yields` names the kind of example, `reads` tells people what the format looks like; a format
+    that few people have is not `usual`, and errors do not suggest it."""
 
     yields: ClassVar[str]
     reads: ClassVar[str]
+    usual: ClassVar[bool] = True
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -61,9 +69,9 @@ class Source(ABC):
         """Notes a damaged datum. Raises DataError once more than one, and more than the stated share, are damaged."""
         self.damaged.append(Damaged(where, why))
         if len(self.damaged) > max(1, MOST_DAMAGED * len(self)):
-            listed = ", ".join(d.where for d in self.damaged[:3])
+            listed = ", ".join(f"{d.where} ({d.why})" for d in self.damaged[:2])
             raise DataError(
-                f"more than {MOST_DAMAGED:.0%} of {len(self)} files cannot be read, among them {listed} ({why})",
+                f"more than {MOST_DAMAGED:.0%} of its {len(self):,} files cannot be read, among them {listed}",
                 where=self.path,
                 remedy="mend or remove them",
             )
@@ -72,26 +80,34 @@ class Source(ABC):
 def named_splits(path: Path) -> dict[str, Path]:
     """Folders or files called train, valid (validation, val, dev) and test inside `path`.
 
-    A folder counts as divided only if all of its sub-folders, or all of its data files, bear such names: a class of
-    pictures may be called "train". Raises DataError where valid or test is there and train is not.
+    A folder is divided if it holds train and one of the others, or if nothing but data of such names is in it: a class of
+    pictures may be called "train". Raises DataError where valid or test is there and train is not, or one is there twice.
     """
     if not path.is_dir():
         return {}
-    inside = [p for p in sorted(path.iterdir()) if not p.name.startswith(".")]
-    folders = [p for p in inside if p.is_dir()]
-    named = {p: split for p in inside for split, names in _SPLIT_NAMES.items() if p.name.split(".")[0].lower() in names}
-    if not named or any(folder not in named for folder in folders):
+    inside = [p for p in visible(path) if _stem(p) not in _ABOUT]
+    named = {p: split for p in inside for split, names in _SPLIT_NAMES.items() if _stem(p) in names}
+    if not named:
+        return {}
+    kinds = {_kind(p) for p in named}
+    alone = all(p in named for p in inside if p.is_dir() or _kind(p) in kinds)
+    splits = set(named.values())
+    if not alone and not ("train" in splits and len(splits) > 1):
         return {}
     found: dict[str, Path] = {}
     for part, split in named.items():
         if split in found:
-            raise DataError(f"both {found[split].name} and {part.name} are the {split} split", where=path)
+            raise DataError(
+                f"both {found[split].name} and {part.name} are the {split} split",
+                where=path,
+                remedy="keep one of them there",
+            )
         found[split] = part
     if "train" not in found:
         raise DataError(
-            f"holds {' and '.join(p.name for p in found.values())} but nothing named train",
+            f"holds {' and '.join(p.name for p in found.values())} but nothing named train to learn from",
             where=path,
-            remedy="name the file to learn from as DATA, or add a train split",
+            remedy=f"add train, or give {next(iter(found.values()))} alone",
         )
     return {split: found[split] for split in ("train", "valid", "test") if split in found}
 
@@ -99,18 +115,21 @@ def named_splits(path: Path) -> dict[str, Path]:
 def open_splits(kind: str, path: Path, options: dict[str, Any] | None = None) -> dict[str, Source]:
     """The sources at `path` that yield `kind` of example: by split, or {"all": source} where there are no splits.
 
-    Raises DataError, in words about this kind of data, where no format fits.
+    Raises DataError, in words about this kind of data, where no format fits or the path may not be read.
     """
-    if not path.exists():
-        raise no_such_path(path)
-    readers: Sequence[type[Source]] = [
-        form.load() for entry in catalog.sources().values() for form in entry.forms if form.attributes.get("yields") == kind
-    ]
-    for reader in readers:
-        parts = reader.splits(path)
-        if parts:
-            return {name: open_one(readers, part, kind, options or {}) for name, part in parts.items()}
-    return {"all": open_one(readers, path, kind, options or {})}
+    try:
+        if not path.exists():
+            raise no_such_path(path)
+        readers = _readers(kind)
+        for reader in readers:
+            parts = reader.splits(path)
+            if parts:
+                opened = {name: open_one(readers, part, kind, options or {}) for name, part in parts.items()}
+                opened["train"].notes += _beside(path, parts)
+                return opened
+        return {"all": open_one(readers, path, kind, options or {})}
+    except OSError as error:
+        raise unreadable(path, error) from error
 
 
 def open_one(readers: Sequence[type[Source]], path: Path, kind: str, options: dict[str, Any]) -> Source:
@@ -118,34 +137,41 @@ def open_one(readers: Sequence[type[Source]], path: Path, kind: str, options: di
     for reader in readers:
         if reader.recognises(path):
             return reader(path, **options)
-    wanted = "; or ".join(reader.reads for reader in readers)
-    raise DataError(f"{_describe(path)} and no {kind.lower()} data that can be read", where=path, remedy=f"give {wanted}")
+    inside = visible(path) if path.is_dir() else []
+    fitting = next((p for p in inside if looks_like_text(p) and any(r.recognises(p) for r in readers)), None)
+    remedy = f"name one of its files, such as {fitting}" if fitting else unpacked_first(path) or needed(kind)
+    raise DataError(without(path, _noun(kind)), where=path, remedy=remedy)
 
 
-def no_such_path(path: Path) -> DataError:
-    """The error for a path that is not there, with the names beside it that are close."""
-    return DataError("there is no such file or folder", where=path, remedy=_similar(path))
+def needed(kind: str) -> str:
+    """What is learned from examples of this kind, and which formats of them are read: the remedy for anything else."""
+    tasks = [name for name, entry in catalog.tasks().items() if entry.main.attributes.get("example") == kind]
+    learn = f"{' and '.join(tasks)} {'learns' if len(tasks) == 1 else 'learn'}" if tasks else "this learns"
+    return f"{learn} from {_noun(kind)}: give {', or '.join(r.reads for r in _readers(kind) if r.usual)}"
 
 
-def _describe(path: Path) -> str:
-    if not path.is_dir():
-        size = path.stat().st_size
-        return "is an empty file" if size == 0 else f"is a {path.suffix or 'nameless'} file of {size:,} bytes"
-    inside = [p for p in path.iterdir() if not p.name.startswith(".")]
-    files: dict[str, int] = {}
-    for p in inside:
-        if p.is_file():
-            files[p.suffix or "no suffix"] = files.get(p.suffix or "no suffix", 0) + 1
-    kinds = ", ".join(f"{n} {suffix}" for suffix, n in sorted(files.items(), key=lambda item: -item[1])[:4])
-    folders = sum(p.is_dir() for p in inside)
-    if not inside:
-        return "is an empty folder"
-    return f"holds {f'files ({kinds})' if kinds else 'no file'}, {f'{folders} folders' if folders else 'no folder'},"
+def _readers(kind: str) -> list[type[Source]]:
+    forms = [form for entry in catalog.sources().values() for form in entry.forms]
+    return [form.load() for form in forms if form.attributes.get("yields") == kind]
 
 
-def _similar(path: Path) -> str | None:
-    import difflib
+def _beside(path: Path, parts: dict[str, Path]) -> list[str]:
+    """A note on data that lie beside named splits and are not read."""
+    known = {name for names in _SPLIT_NAMES.values() for name in names}
+    if not all(_stem(p) in known for p in parts.values()):
+        return []  # divided by another rule than these names
+    kinds = {_kind(p) for p in parts.values()}
+    others = [p.name for p in visible(path) if p not in parts.values() and _kind(p) in kinds and _stem(p) not in _ABOUT]
+    return [f"beside the splits, and not read: {', '.join(others[:5])}"] if others else []
 
-    siblings = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
-    close = difflib.get_close_matches(path.name, siblings, n=2)
-    return f"did you mean {' or '.join(str(path.parent / name) for name in close)}?" if close else None
+
+def _stem(path: Path) -> str:
+    return path.name.split(".")[0].lower()
+
+
+def _kind(path: Path) -> str:
+    return "folder" if path.is_dir() else path.suffix.lower()
+
+
+def _noun(kind: str) -> str:
+    return _NOUNS.get(kind, kind.lower())

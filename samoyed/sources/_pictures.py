@@ -1,33 +1,42 @@
 """Picture files -> uint8 arrays, guarded and in parallel, and kept in a cache outside the user's folders.
 
-Only formats on the list are opened; a picture of more than `MOST_PIXELS` is refused before it is decoded, so that a small file
-cannot fill the memory. Orientation tags are obeyed, transparency is laid on white, 16-bit grey keeps its upper byte.
+Only formats on the list are opened; a picture that would take more than `MOST_MEMORY` is refused before it is decoded, so that a
+small file cannot fill the memory. Orientation tags are obeyed, transparency is laid on white, 16-bit grey keeps its upper byte; of an
+animation the first picture is taken.
 """
 
+import contextlib
 import hashlib
 import io
 import json
 import os
+import threading
 import time
 import warnings
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as Pillow
 from PIL import ImageOps, UnidentifiedImageError
 
+from samoyed.errors import SamoyedError
 from samoyed.files import write_bytes
 
 FORMATS = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM")
 SUFFIXES = (".png", ".jpg", ".jpeg", ".gif", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm", ".pbm", ".pnm")
-MOST_PIXELS = 100_000_000
+MOST_MEMORY = 400_000_000  # bytes that decoding one picture may take, from what its header says
+_MOST_DRAFTED = 160_000_000  # of a JPEG that is decoded at an eighth of its size: cameras write 108 million
+_MOST_BYTES = 2**30
+_AT_ONCE = 256  # pictures that are handed to the threads together
 _SLOW = 1.0  # seconds of decoding above which the result is worth keeping
 _CACHE_LIMIT = 10 * 2**30
-_GREY = ("1", "L", "I", "F", "I;16", "I;16B", "I;16L")
+_GREY = ("1", "L", "LA", "La", "I;16", "I;16B", "I;16L", "I;16N")
+_DRAFTS = ("JPEG", "MPO")  # MPO is what some telephones write into .jpg
+_SMOOTH = ("L", "LA", "RGB", "RGBA", "CMYK", "YCbCr")  # modes whose values may be averaged
+_QUIET = threading.Lock()  # Python's warning filters belong to the whole process
 
 Pixels = NDArray[np.uint8]
 
@@ -36,58 +45,32 @@ class Unreadable(Exception):
     """A picture that cannot be used; the text says why."""
 
 
-class Facts(NamedTuple):
-    """What a picture's header says."""
-
-    height: int
-    width: int
-    grey: bool
-
-
-def header(path: Path) -> Facts:
-    """Size and mode without decoding. Raises Unreadable."""
-    with _opened(path) as picture:
-        sideways = picture.getexif().get(0x0112, 1) in (5, 6, 7, 8)
-        width, height = picture.size[::-1] if sideways else picture.size
-        return Facts(height, width, picture.mode in _GREY)
-
-
 def decode(file: Path | bytes, longest_side: int | None) -> Pixels:
     """The picture as [H, W, C] uint8, C = 1 or 3, scaled down so that its longer side is at most `longest_side`.
 
     Raises Unreadable for a file that is empty, truncated, damaged, of another format, or too large.
     """
-    with _opened(file) as picture:
-        try:
-            if longest_side is not None and picture.format == "JPEG":
-                picture.draft(None, (longest_side, longest_side))  # decode at a fraction of the size; never below it
-            whole = ImageOps.exif_transpose(picture)
-            plain = _plain(whole)
-        except (OSError, SyntaxError, ValueError, EOFError, IndexError, Warning) as error:
-            raise Unreadable(f"damaged: {_brief(error)}") from error
-        if longest_side is not None and max(plain.size) > longest_side:
-            plain.thumbnail((longest_side, longest_side), Pillow.Resampling.LANCZOS)
-    array = np.asarray(plain, dtype=np.uint8)
-    return array[:, :, None] if array.ndim == 2 else array
+    with _silence():
+        return _decode(file, longest_side)
 
 
 def decode_all(paths: Sequence[Path], longest_side: int | None) -> Iterator[Pixels | Unreadable]:
     """Decodes in parallel, in order, a damaged picture as its exception. Slow work is kept in the cache."""
-    if not paths:
-        return
     kept = _cache_file(paths, longest_side)
-    if kept.is_file():
-        found = _load(kept)
-        if found is not None:
-            yield from found
-            return
-    started = time.monotonic()
-    results: list[Pixels | Unreadable] = []
+    found = _load(kept) if kept is not None else None
+    if found is not None:
+        yield from found
+        return
+    spent, results = 0.0, []
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for result in pool.map(lambda path: _try(path, longest_side), paths, chunksize=1):
-            results.append(result)
-            yield result
-    if time.monotonic() - started > _SLOW:
+        for start in range(0, len(paths), _AT_ONCE):
+            started = time.monotonic()
+            with _silence():
+                some = list(pool.map(lambda path: _try(path, longest_side), paths[start : start + _AT_ONCE]))
+            spent += time.monotonic() - started
+            results += some
+            yield from some
+    if kept is not None and spent > _SLOW:
         _store(kept, results)
 
 
@@ -97,50 +80,113 @@ def cache_folder() -> Path:
     return Path(own) if own else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "samoyed"
 
 
-def _opened(file: Path | bytes) -> Pillow.Image:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")
-            stream = io.BytesIO(file if isinstance(file, bytes) else file.read_bytes())
-            if not stream.getbuffer().nbytes:
-                raise Unreadable("empty file")
-            picture = Pillow.open(stream, formats=FORMATS)
-    except UnidentifiedImageError as error:
-        raise Unreadable("not a picture of a known format") from error
-    except (OSError, SyntaxError, ValueError, EOFError, Warning, Pillow.DecompressionBombError) as error:
-        raise Unreadable(f"damaged: {_brief(error)}") from error
-    if picture.width * picture.height > MOST_PIXELS:
-        raise Unreadable(f"{picture.width}x{picture.height} is more than {MOST_PIXELS:,} pixels")
-    return picture
-
-
-def _plain(picture: Pillow.Image) -> Pillow.Image:
-    if picture.mode.startswith("I"):
-        deep = np.asarray(picture).astype(np.int64)
-        return Pillow.fromarray((deep >> 8 if deep.max(initial=0) > 255 else deep).clip(0, 255).astype(np.uint8))
-    if picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info:
-        layer = picture.convert("RGBA")
-        paper = Pillow.new("RGBA", layer.size, "white")
-        return Pillow.alpha_composite(paper, layer).convert("L" if picture.mode == "LA" else "RGB")
-    return picture.convert("L" if picture.mode in ("1", "L", "F") else "RGB")
+@contextlib.contextmanager
+def _silence() -> Iterator[None]:
+    """Without Pillow's warnings: what they say of metadata loses no pixel, and their pixel limit is ours to check."""
+    with _QUIET, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 def _try(path: Path, longest_side: int | None) -> Pixels | Unreadable:
     try:
-        return decode(path, longest_side)
+        return _decode(path, longest_side)
     except Unreadable as error:
         return error
+
+
+def _decode(file: Path | bytes, longest_side: int | None) -> Pixels:
+    data = file if isinstance(file, bytes) else _read(file)
+    try:
+        with Pillow.open(io.BytesIO(data), formats=FORMATS) as picture:
+            _refuse_too_large(picture, longest_side)
+            plain = _shrunk(_plain(_upright(picture, longest_side)), longest_side)
+    except Unreadable:
+        raise
+    except UnidentifiedImageError as error:
+        raise Unreadable("no picture of a known format") from error
+    except Pillow.DecompressionBombError as error:
+        raise Unreadable("too large: its header claims more pixels than any picture has") from error
+    except (
+        Exception
+    ) as error:  # Pillow's parsers raise a dozen types on hostile bytes; each means that there is no picture
+        raise Unreadable(f"damaged: {_brief(error)}") from error
+    array = np.asarray(plain, dtype=np.uint8)
+    return array[:, :, None] if array.ndim == 2 else array
+
+
+def _read(path: Path) -> bytes:
+    try:
+        if path.stat().st_size > _MOST_BYTES:
+            raise Unreadable(f"larger than {_MOST_BYTES:,} bytes")
+        data = path.read_bytes()
+    except OSError as error:
+        raise Unreadable(f"cannot be read: {(error.strerror or str(error)).lower()}") from error
+    if not data:
+        raise Unreadable("empty file")
+    return data
+
+
+def _refuse_too_large(picture: Pillow.Image, longest_side: int | None) -> None:
+    """Raises Unreadable for a picture whose decoding would take more than `MOST_MEMORY`, by measured bytes per pixel."""
+    drafted = longest_side is not None and picture.format in _DRAFTS and max(picture.size) > 8 * longest_side
+    if picture.format == "WEBP" or "transparency" in picture.info:
+        cost = 16  # two canvases and two copies
+    else:
+        cost = 8 if picture.mode in ("RGBA", "LA", "PA") else 6
+    most = _MOST_DRAFTED if drafted else MOST_MEMORY // cost
+    if picture.width * picture.height > most:
+        raise Unreadable(f"too large: {picture.width:,} x {picture.height:,} has more than {most:,} pixels")
+
+
+def _upright(picture: Pillow.Image, longest_side: int | None) -> Pillow.Image:
+    """Decoded and turned as its orientation tag says, and made smaller where that is cheap."""
+    if longest_side is not None and picture.format in _DRAFTS:
+        picture.draft(
+            None, (longest_side, longest_side)
+        )  # decodes at a fraction of the size, never below the one wanted
+    picture.load()
+    if picture.mode in _SMOOTH and "transparency" not in picture.info:
+        picture = _shrunk(picture, longest_side)
+    with contextlib.suppress(Exception):  # a broken tag says nothing about the pixels
+        ImageOps.exif_transpose(picture, in_place=True)
+    return picture
+
+
+def _plain(picture: Pillow.Image) -> Pillow.Image:
+    """In mode L or RGB. Raises Unreadable for values whose range is not known."""
+    if picture.mode.startswith("I") and (picture.mode != "I" or picture.format in ("PNG", "PPM")):
+        return Pillow.fromarray((np.asarray(picture).astype(np.int64).clip(0, 65535) >> 8).astype(np.uint8))
+    if picture.mode in ("I", "F"):
+        raise Unreadable("its values have no fixed range: save it with 8 or 16 bits")
+    plain = "L" if picture.mode in _GREY else "RGB"
+    if picture.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in picture.info:
+        layer = picture.convert({"La": "LA", "RGBa": "RGBA"}.get(picture.mode, picture.mode)).convert("RGBA")
+        return Pillow.alpha_composite(Pillow.new("RGBA", layer.size, "white"), layer).convert(plain)
+    return picture.convert(plain)
+
+
+def _shrunk(picture: Pillow.Image, longest_side: int | None) -> Pillow.Image:
+    if longest_side is not None and max(picture.size) > longest_side:
+        picture.thumbnail((longest_side, longest_side), Pillow.Resampling.LANCZOS)
+    return picture
 
 
 def _brief(error: BaseException) -> str:
     return (str(error) or type(error).__name__).splitlines()[0][:120]
 
 
-def _cache_file(paths: Sequence[Path], longest_side: int | None) -> Path:
-    digest = hashlib.sha256(f"1 {longest_side}".encode())
-    for path in paths:
-        status = path.stat()
-        digest.update(f"\0{path.resolve()}\0{status.st_size}\0{status.st_mtime_ns}".encode())
+def _cache_file(paths: Sequence[Path], longest_side: int | None) -> Path | None:
+    """The cache's file for these pictures as they are now, by name, size and time; None where one has just vanished."""
+    digest = hashlib.sha256(f"2 {longest_side}".encode())
+    try:
+        for path in paths:
+            status = path.stat()
+            digest.update(
+                f"\0{path.resolve()}\0{status.st_size}\0{status.st_mtime_ns}".encode("utf-8", "surrogateescape")
+            )
+    except OSError:
+        return None
     return cache_folder() / "pictures" / f"{digest.hexdigest()}.safetensors"
 
 
@@ -151,29 +197,42 @@ def _store(file: Path, results: list[Pixels | Unreadable]) -> None:
     shapes = np.array([(0, 0, 0) if isinstance(r, Unreadable) else r.shape for r in results], dtype=np.int64)
     why = json.dumps({str(i): str(r) for i, r in enumerate(results) if isinstance(r, Unreadable)})
     pixels = np.concatenate([r.reshape(-1) for r in good]) if good else np.zeros(0, np.uint8)
+    facts = {"why": why, "sha256": _seal(pixels, shapes, why)}
     try:
-        write_bytes(file, save({"pixels": pixels, "shapes": shapes}, metadata={"why": why}))
+        write_bytes(file, save({"pixels": pixels, "shapes": shapes}, metadata=facts))
         _evict(file.parent)
-    except OSError:
+    except (SamoyedError, OSError):
         return  # a cache that cannot be written costs time, nothing else
 
 
 def _load(file: Path) -> list[Pixels | Unreadable] | None:
+    """What was kept, or None where there is nothing or it is not as it was written."""
     from safetensors import SafetensorError, safe_open
 
     try:
         with safe_open(file, "numpy") as stored:
             pixels, shapes = stored.get_tensor("pixels"), stored.get_tensor("shapes")
-            why = json.loads(stored.metadata()["why"])
+            facts = stored.metadata()
+        if facts["sha256"] != _seal(pixels, shapes, facts["why"]):
+            return None
     except (SafetensorError, OSError, ValueError, KeyError, TypeError):
         return None
-    os.utime(file)
+    with contextlib.suppress(OSError):
+        os.utime(file)  # so that what is used is evicted last
+    why = json.loads(facts["why"])
     ends = np.cumsum(shapes.prod(1))
     starts = ends - shapes.prod(1)
     return [
         Unreadable(why[str(i)]) if str(i) in why else pixels[a:b].reshape(shape)
         for i, (a, b, shape) in enumerate(zip(starts, ends, shapes, strict=True))
     ]
+
+
+def _seal(pixels: Pixels, shapes: NDArray[np.int64], why: str) -> str:
+    digest = hashlib.sha256(np.ascontiguousarray(pixels).data)
+    digest.update(np.ascontiguousarray(shapes).data)
+    digest.update(why.encode())
+    return digest.hexdigest()
 
 
 def _evict(folder: Path) -> None:

@@ -4,15 +4,19 @@
 a row that is too long or too short is an error with its line.
 """
 
-import codecs
 import csv
+import io
+import itertools
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from samoyed.errors import DataError
+from samoyed.sources._reading import read_text
 
-_MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 SUFFIXES = (".csv", ".tsv")
+_SEPARATORS = (",", ";", "\t", "|")
+_LOOKED_AT = 20  # rows that decide which separator it is
 
 
 @dataclass(frozen=True)
@@ -27,60 +31,98 @@ class Table:
     def column(self, name: str) -> list[str]:
         """All cells below `name`. Raises DataError that lists the columns."""
         if name not in self.header:
-            raise DataError(f"has no column {name!r}", where=self.path, remedy=f"its columns are {', '.join(self.header)}")
+            raise DataError(f"has no column {name!r}", where=self.path, remedy=f"its columns are {self.columns()}")
         at = self.header.index(name)
         return [row[at] for row in self.rows]
 
+    def columns(self, most: int = 12) -> str:
+        """The names of the columns, for errors."""
+        more = [f"and {len(self.header) - most} more"] if len(self.header) > most else []
+        return ", ".join([name or "(no name)" for name in self.header[:most]] + more)
 
-def decode(path: Path, data: bytes) -> str:
-    """The bytes as text: UTF-8, or UTF-16 with a byte-order mark. Raises DataError with the line of the first bad byte."""
-    encoding = next((name for mark, name in _MARKS if data.startswith(mark)), "utf-8")
-    try:
-        return data.decode(encoding)
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        shown = data[error.start]
-        raise DataError(
-            f"is not UTF-8 text: byte 0x{shown:02x} at offset {error.start}",
-            where=f"{path}:{line}",
-            remedy="convert it, for example: iconv -f latin1 -t utf-8 IN > OUT",
-        ) from error
+    def at(self, row: int) -> str:
+        """Where a row is: file:line."""
+        return f"{self.path}:{self.lines[row]}"
 
 
 def read_table(path: Path) -> Table:
     """Reads a table with a header line, separated by commas, semicolons, tabs or bars.
 
-    Raises DataError for an empty file, text that is not UTF-8, a column named twice, or a ragged row.
+    Raises DataError for an empty file, what is not text, a column named twice, or a ragged row.
     """
-    text = decode(path, path.read_bytes())
+    text = read_text(path)
     if not text.strip():
-        raise DataError("is an empty file", where=path)
-    first = text.lstrip("\r\n").split("\n", 1)[0]
-    separator = "\t" if path.suffix == ".tsv" else max(",;\t|", key=first.count)
-    reader = csv.reader(text.splitlines(keepends=True), delimiter=separator, strict=True)
+        raise DataError("is an empty file" if not text else "holds nothing but white space", where=path)
     header: tuple[str, ...] = ()
     rows: list[list[str]] = []
     lines: list[int] = []
-    try:
-        for row in reader:
-            if not row:
-                continue
-            if not header:
-                header = tuple(name.strip() for name in row)
-                continue
-            if len(row) != len(header):
-                raise DataError(
-                    f"has {len(row)} cells where the header has {len(header)}",
-                    where=f"{path}:{reader.line_num}",
-                    remedy="quote cells that hold a separator, or mend the line",
-                )
-            rows.append(row)
-            lines.append(reader.line_num)
-    except csv.Error as error:
-        raise DataError(f"is no table: {error}", where=f"{path}:{reader.line_num}") from error
-    twice = next((name for name in header if header.count(name) > 1), None)
-    if twice is not None:
-        raise DataError(f"two columns are called {twice!r}", where=path)
+    for line, row in _rows(path, text, _separator(path, text)):
+        if not header:
+            header = _header(path, row) if any(cell.strip() for cell in row) else ()
+            continue
+        if len(header) > 1 and not any(cell.strip() for cell in row) and len(row) < 2:
+            continue  # an empty line between rows; in a table of one column it is an empty cell
+        row = row or [""]
+        if len(row) != len(header):
+            raise DataError(
+                f"this row has {_cells(len(row))} where the header has {len(header)}",
+                where=f"{path}:{line}",
+                remedy="put quotes around cells that hold a separator, or mend the row",
+            )
+        rows.append(row)
+        lines.append(line)
+    while rows and rows[-1] == [""]:  # empty lines at the end
+        rows.pop()
+        lines.pop()
     if not rows:
         raise DataError("has a header and no rows", where=path)
     return Table(path, header, rows, lines)
+
+
+def _header(path: Path, row: list[str]) -> tuple[str, ...]:
+    header = tuple(name.strip() for name in row)
+    twice = next((name for name in header if header.count(name) > 1), None)
+    if twice is not None:
+        problem = f"two columns are called {twice!r}" if twice else "two columns have no name"
+        raise DataError(problem, where=path, remedy="give each column a name of its own in the first line")
+    return header
+
+
+def _rows(path: Path, text: str, separator: str) -> Iterator[tuple[int, list[str]]]:
+    """Each row with the line on which it ends. Raises DataError with the line on which a broken row begins."""
+    # StringIO ends a line at \n, \r\n and \r only; str.splitlines would also cut a cell at U+2028 or a form feed
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
+    begins = 1
+    while True:
+        try:
+            row = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            why = "a quoted cell never ends" if "end of data" in str(error) else str(error)
+            raise DataError(
+                f"the row that begins here cannot be read: {why}", where=f"{path}:{begins}", remedy="mend its quotes"
+            ) from error
+        yield reader.line_num, row
+        begins = reader.line_num + 1
+
+
+def _separator(path: Path, text: str) -> str:
+    """The separator that gives most rows as many cells as the header; of equals the one with more cells, then the comma."""
+    if path.suffix.lower() == ".tsv":
+        return "\t"
+
+    def fit(separator: str) -> tuple[int, int]:
+        found: list[int] = []
+        try:
+            for _, row in itertools.islice(_rows(path, text[: 2**20], separator), _LOOKED_AT):
+                found += [len(row)] if row else []
+        except DataError:
+            pass  # what was read before the broken row still counts
+        return (sum(cells == found[0] for cells in found), found[0]) if found and found[0] > 1 else (0, 0)
+
+    return max(_SEPARATORS, key=fit)
+
+
+def _cells(count: int) -> str:
+    return f"{count} cell" if count == 1 else f"{count} cells"

@@ -5,8 +5,10 @@ from pathlib import Path
 
 from samoyed.errors import DataError
 from samoyed.examples import Image
-from samoyed.sources import Source
+from samoyed.sources import Source, needed
+from samoyed.sources._paths import files_below, plural, visible, without
 from samoyed.sources._pictures import SUFFIXES, Unreadable, decode_all
+from samoyed.sources._tables import SUFFIXES as TABLES
 
 
 class ImageFolder(Source):
@@ -19,28 +21,34 @@ class ImageFolder(Source):
         super().__init__(path)
         self.longest_side = longest_side
         self.files: list[tuple[Path, str]] = []
+        inside = visible(path)
         others: list[Path] = []
-        loose = [p for p in path.iterdir() if p.suffix.lower() in SUFFIXES]
-        for folder in sorted(p for p in path.iterdir() if p.is_dir() and not p.name.startswith(".")):
-            inside = sorted(p for p in folder.rglob("*") if p.is_file() and not p.name.startswith("."))
-            pictures = [p for p in inside if p.suffix.lower() in SUFFIXES]
-            others += [p for p in inside if p.suffix.lower() not in SUFFIXES]
+        bare: list[str] = []
+        for folder in (p for p in inside if p.is_dir()):
+            if folder.is_symlink() and path.resolve().is_relative_to(folder.resolve()):
+                self.notes.append(f"{folder.name}/ is left out: it is a link back to {folder.resolve()}")
+                continue
+            below = files_below(folder)
+            pictures = [p for p in below if is_picture(p)]
+            others += [p for p in below if not is_picture(p)]
             self.files += [(p, folder.name) for p in pictures]
-            if not pictures:
-                held = f"{len(inside)} files, none of them a picture" if inside else "empty"
-                self.notes.append(f"{folder.name}/ is left out: {held}")
-        if loose:
-            self.notes.append(f"{len(loose)} pictures beside the class folders are left out, among them {loose[0].name}")
-        if others and self.files:
-            self.notes.append(f"{len(others)} files that are no pictures are left out, among them {others[0].name}")
+            bare += [] if pictures else [folder.name]
+        loose = [p for p in inside if is_picture(p) and p.is_file()]
         if not self.files:
-            raise DataError(
-                f"no pictures in its {len(self.notes)} folders ({'; '.join(self.notes[:2])})", where=path, remedy=f"give {self.reads}"
+            raise _no_pictures(path, loose)
+        self._refuse_table_beside(inside)
+        if bare:
+            self.notes.append(f"{plural(len(bare), 'folder')} without pictures left out: {_some(bare)}")
+        if loose:
+            self.notes.append(
+                f"{plural(len(loose), 'picture')} beside the class folders left out, such as {loose[0].name}"
             )
+        if others:
+            self.notes.append(f"{plural(len(others), 'file')} of other kinds left out, such as {others[0].name}")
 
     @classmethod
     def recognises(cls, path: Path) -> bool:
-        return path.is_dir() and any(p.is_dir() and not p.name.startswith(".") for p in path.iterdir())
+        return path.is_dir() and any(p.is_dir() or is_picture(p) for p in visible(path))
 
     def __len__(self) -> int:
         return len(self.files)
@@ -52,3 +60,32 @@ class ImageFolder(Source):
                 self.skip(str(path), str(pixels))
             else:
                 yield Image(pixels, label, str(path))
+
+    def _refuse_table_beside(self, inside: list[Path]) -> None:
+        """One folder of pictures with a table beside it is a table's data, not one class."""
+        table = next((p for p in inside if p.suffix.lower() in TABLES), None)
+        if table is not None and len({label for _, label in self.files}) == 1:
+            raise DataError(
+                f"holds one folder of pictures ({self.files[0][1]}) and the table {table.name}, which may say their classes",
+                where=self.path,
+                remedy=f"give the table, if so: {table}; or a folder of pictures per class",
+            )
+
+
+def is_picture(path: Path) -> bool:
+    """Whether a name ends as those of pictures do."""
+    return path.suffix.lower() in SUFFIXES
+
+
+def _some(names: list[str], most: int = 6) -> str:
+    return ", ".join(names[:most] + [f"and {len(names) - most} more"] * (len(names) > most))
+
+
+def _no_pictures(path: Path, loose: list[Path]) -> DataError:
+    if loose:
+        return DataError(
+            f"holds {plural(len(loose), 'picture')} and no folder that says their class",
+            where=path,
+            remedy="put the pictures of each class into a folder of its own (photos/cat/1.png, photos/dog/7.jpg)",
+        )
+    return DataError(without(path, "pictures"), where=path, remedy=needed("Image"))

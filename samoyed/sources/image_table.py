@@ -5,12 +5,11 @@ from pathlib import Path
 
 from samoyed.errors import DataError
 from samoyed.examples import Image
-from samoyed.sources import Source
+from samoyed.sources import Source, needed
 from samoyed.sources._pictures import Unreadable, decode_all
-from samoyed.sources._tables import SUFFIXES, read_table
-from samoyed.sources.image_folder import ImageFolder
+from samoyed.sources._tables import SUFFIXES, Table, read_table
 
-_PATHS = ("path", "file", "filename", "image", "picture")
+_PATHS = ("path", "file", "filename", "file_name", "filepath", "image", "picture")
 _LABELS = ("label", "class", "category", "target")
 
 
@@ -24,40 +23,32 @@ class ImageTable(Source):
         super().__init__(path)
         self.longest_side = longest_side
         table = read_table(path)
-        lower = {name.lower(): name for name in reversed(table.header)}
-        columns = [next((lower[name] for name in names if name in lower), None) for names in (_PATHS, _LABELS)]
-        if columns[0] is None or columns[1] is None:
-            missing = "path" if columns[0] is None else "label"
-            shown = ", ".join(table.header[:8])
-            raise DataError(
-                f"has no column called {missing}; its columns are {shown}",
-                where=path,
-                remedy=f"image-classification learns from pictures: give {self.reads}, or {ImageFolder.reads}",
-            )
-        labels = table.column(columns[1])
-        empty = next((line for line, label in zip(table.lines, labels, strict=True) if not label.strip()), None)
+        paths, labels = (table.column(name) for name in _columns(table))
+        empty = next((row for row, label in enumerate(labels) if not label.strip()), None)
         if empty is not None:
-            raise DataError("the label is empty", where=f"{path}:{empty}")
-        folder = path.parent
-        self.files = [(folder / file, label) for file, label in zip(table.column(columns[0]), labels, strict=True)]
-        self.lines = table.lines
-        lost = [i for i, (file, _) in enumerate(self.files) if not file.is_file()]
-        if len(lost) == len(self.files):
+            raise DataError("this row has no label", where=table.at(empty), remedy="fill it in, or remove the row")
+        self._note_near_twins(set(labels))
+        found = [_located(path.parent, cell) for cell in paths]
+        if all(file is None for file in found):
             raise DataError(
-                f"{table.column(columns[0])[0]!r} is no file beside this table, nor is any other of its {len(lost)} paths",
-                where=f"{path}:{self.lines[0]}",
-                remedy="paths are relative to the CSV's folder",
+                f"{paths[0]!r} is no file, nor is any other of the {len(paths)} paths in this table",
+                where=table.at(0),
+                remedy=f"write paths as they are seen from the folder {path.parent}",
             )
-        for i in lost:
-            self.skip(f"{path}:{self.lines[i]}", f"no such file: {self.files[i][0].name}")
-        self.files = [pair for i, pair in enumerate(self.files) if i not in set(lost)]
+        self.count = len(paths)
+        self.files: list[tuple[Path, str]] = []
+        for row, (file, label) in enumerate(zip(found, labels, strict=True)):
+            if file is None:
+                self.skip(table.at(row), f"there is no file {paths[row]!r}")
+            else:
+                self.files.append((file, label))
 
     @classmethod
     def recognises(cls, path: Path) -> bool:
         return path.is_file() and path.suffix.lower() in SUFFIXES
 
     def __len__(self) -> int:
-        return len(self.files)
+        return self.count
 
     def examples(self) -> Iterator[Image]:
         decoded = decode_all([file for file, _ in self.files], self.longest_side)
@@ -67,4 +58,31 @@ class ImageTable(Source):
             else:
                 yield Image(pixels, label, str(file))
 
+    def _note_near_twins(self, labels: set[str]) -> None:
+        """Says where two labels differ only by white space or capitals: they stay two classes, which is rarely meant."""
+        seen: dict[str, str] = {}
+        for label in sorted(labels):
+            other = seen.setdefault(" ".join(label.split()).casefold(), label)
+            if other != label:
+                self.notes.append(f"{other!r} and {label!r} are two classes, as written")
 
+
+def _columns(table: Table) -> tuple[str, str]:
+    """The names of the columns of paths and labels. Raises DataError where one is missing."""
+    lower = {name.lower(): name for name in reversed(table.header)}
+    path, label = (next((lower[name] for name in names if name in lower), None) for names in (_PATHS, _LABELS))
+    if path is None and label is None:
+        problem = f"has the columns {table.columns()}, and lists no pictures"
+    elif path is None or label is None:
+        problem = f"has no column called {'label' if path else 'path'}; its columns are {table.columns()}"
+    else:
+        return path, label
+    raise DataError(problem, where=table.path, remedy=needed("Image"))
+
+
+def _located(folder: Path, cell: str) -> Path | None:
+    """The file a cell names: as written, else without white space around it and with Windows' separators turned."""
+    for name in (cell, cell.strip().replace("\\", "/")):
+        if name and (folder / name).is_file():
+            return folder / name
+    return None

@@ -1,20 +1,17 @@
 """Plain text: one file, or a folder of .txt files, in UTF-8, plain or gzipped."""
 
-import gzip
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
 from samoyed.errors import DataError
 from samoyed.examples import Text
 from samoyed.sources import Source
-from samoyed.sources._tables import decode
-
-_MOST_BYTES = 2 * 2**30
+from samoyed.sources._paths import files_below
+from samoyed.sources._reading import read_text
 
 
 class TextFiles(Source):
-    """Reads each file as one text, in the order of the names."""
+    """Reads each file as one text, in the order of the names. In a folder, a damaged file is skipped and listed."""
 
     yields = "Text"
     reads = "a text file in UTF-8 (book.txt), or a folder of .txt files"
@@ -32,28 +29,20 @@ class TextFiles(Source):
 
     def examples(self) -> Iterator[Text]:
         for path in self.files:
-            text = decode(path, _read(path))
-            if "\0" in text:
-                line = text.count("\n", 0, text.index("\0")) + 1
-                raise DataError("is no text: it holds zero bytes", where=f"{path}:{line}")
-            if not text.strip():
+            try:
+                text = read_text(path)
+            except DataError as error:
                 if len(self.files) == 1:
-                    raise DataError("is an empty file", where=path)
-                self.notes.append(f"{path.name} is empty")
+                    raise
+                self.skip(error.where or str(path), error.problem)
                 continue
-            yield Text(text.replace("\r\n", "\n"), str(path))
+            if text.strip():
+                yield Text(text.replace("\r\n", "\n"), str(path))
+            elif len(self.files) == 1:
+                raise DataError("holds nothing but white space" if text else "is an empty file", where=path)
+            else:
+                self.notes.append(f"{path.name} is empty")
 
 
 def _texts(folder: Path) -> list[Path]:
-    return sorted(p for p in folder.rglob("*") if p.name.lower().endswith((".txt", ".txt.gz")) and p.is_file())
-
-
-def _read(path: Path) -> bytes:
-    try:
-        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
-            data = file.read(_MOST_BYTES + 1)
-    except (OSError, EOFError, zlib.error) as error:
-        raise DataError(f"cannot be read: {error}", where=path) from error
-    if len(data) > _MOST_BYTES:
-        raise DataError(f"is larger than {_MOST_BYTES:,} bytes of text", where=path, remedy="divide it")
-    return data
+    return [p for p in files_below(folder) if p.name.lower().endswith((".txt", ".txt.gz"))]
