@@ -9,8 +9,10 @@ The verbs are those of the command line, with the same words, defaults and error
 PyTorch; the first verb that computes does.
 """
 
+import sys
 from os import PathLike
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from samoyed import catalog
@@ -118,3 +120,14 @@ def plan_of(
     from samoyed.plan import make
 
     return make(task, data, model, out, settings)
+
+
+class _FrontDoor(ModuleType):
+    """Keeps `samoyed.tasks` and `samoyed.models` the functions: importing the folders of these names would replace them."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if not (name in ("tasks", "models") and isinstance(value, ModuleType)):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _FrontDoor

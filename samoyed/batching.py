@@ -38,7 +38,7 @@ def batches(rows: Rows, batch_size: int, indices: Tensor | None = None) -> Itera
         for start in range(0, len(rows[0]), batch_size):
             yield type(rows)(*(tensor[start : start + batch_size] for tensor in rows))
         return
-    for chunk in indices.to(rows[0].device).split(batch_size):
+    for chunk in torch.split(indices.to(rows[0].device), batch_size):
         yield take(rows, chunk)
 
 

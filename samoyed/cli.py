@@ -70,7 +70,9 @@ def train(
 @app.command(epilog="**Example**\n\nsamoyed evaluate runs/image-classification/1 other-photos/")
 def evaluate(
     run: RunPath,
-    data: Annotated[Path | None, typer.Argument(help="Data of the same kind; nothing for the run's own test split.")] = None,
+    data: Annotated[
+        Path | None, typer.Argument(help="Data of the same kind; nothing for the run's own test split.")
+    ] = None,
     json_: Json = False,
 ) -> None:
     """Measure a run on other data, or again on its own test split."""
@@ -81,7 +83,9 @@ def evaluate(
 @app.command(epilog="**Example**\n\nsamoyed predict runs/image-classification/1 dog.png cat.png")
 def predict(
     run: RunPath,
-    raw: Annotated[list[str], typer.Argument(metavar="RAW...", help="Pictures, a text, a series' file: what the task reads.")],
+    raw: Annotated[
+        list[str], typer.Argument(metavar="RAW...", help="Pictures, a text, a series' file: what the task reads.")
+    ],
     json_: Json = False,
 ) -> None:
     """Answer for raw data that has no answer yet."""
@@ -95,9 +99,13 @@ def generate(
     run: RunPath,
     beginning: Annotated[str, typer.Argument(help="What to write on from.")] = "",
     length: Annotated[int, typer.Option(min=1, max=1_000_000, help="Tokens to write.")] = 400,
-    temperature: Annotated[float, typer.Option(min=0, help="0 takes the likeliest; 1 the network's own distribution.")] = 0.8,
+    temperature: Annotated[
+        float, typer.Option(min=0, help="0 takes the likeliest; 1 the network's own distribution.")
+    ] = 0.8,
     top_k: Annotated[int | None, typer.Option(min=1, help="Only the k likeliest tokens.")] = None,
-    top_p: Annotated[float | None, typer.Option(min=0, max=1, help="Only the likeliest tokens that reach this share.")] = None,
+    top_p: Annotated[
+        float | None, typer.Option(min=0, max=1, help="Only the likeliest tokens that reach this share.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of the draws.")] = 0,
     json_: Json = False,
 ) -> None:
@@ -116,7 +124,8 @@ def tasks(json_: Json = False) -> None:
 
 @app.command()
 def models(
-    task: Annotated[str | None, typer.Argument(help="Only those that fit this task, its default first.")] = None, json_: Json = False
+    task: Annotated[str | None, typer.Argument(help="Only those that fit this task, its default first.")] = None,
+    json_: Json = False,
 ) -> None:
     """List the architectures."""
     found = samoyed.models(task)
@@ -136,7 +145,9 @@ def describe_(name: Annotated[str, typer.Argument(metavar="TASK|MODEL")], json_:
 
 @app.command()
 def check(
-    task: Annotated[str | None, typer.Argument(help="Check data for this task; without it, check the installation.")] = None,
+    task: Annotated[
+        str | None, typer.Argument(help="Check data for this task; without it, check the installation.")
+    ] = None,
     data_and_settings: Annotated[list[str] | None, typer.Argument(metavar="[DATA] [key=value]...")] = None,
     json_: Json = False,
 ) -> None:
@@ -153,13 +164,19 @@ def report(run: RunPath, json_: Json = False) -> None:
     """Show where a run's report lies, and what was measured."""
     opened = samoyed.load(run)
     found = {"report": str(opened.report), "metrics": opened.metrics, "command": opened.config["command"]}
-    _give(found, json_, lambda: f"{_table_of_splits(opened.metrics)}\n\nreport  {opened.report}\nagain   {opened.config['command']}")
+    _give(
+        found,
+        json_,
+        lambda: f"{_table_of_splits(opened.metrics)}\n\nreport  {opened.report}\nagain   {opened.config['command']}",
+    )
 
 
 @app.command(epilog="**Example**\n\nsamoyed reproduce warping --out pictures/")
 def reproduce(
     recipe: Annotated[str | None, typer.Argument(help="Which; without it they are listed.")] = None,
-    data: Annotated[Path | None, typer.Argument(help="The recipe's raw data, if you have them; else they are fetched.")] = None,
+    data: Annotated[
+        Path | None, typer.Argument(help="The recipe's raw data, if you have them; else they are fetched.")
+    ] = None,
     out: Annotated[Path | None, typer.Option("--out", help="Where to write. Default: runs/reproduce/RECIPE.")] = None,
     json_: Json = False,
 ) -> None:
@@ -179,7 +196,9 @@ def reproduce(
 @app.command()
 def gradcheck(
     model: Annotated[str, typer.Argument(help="A model; `samoyed models` lists them.")],
-    settings_: Annotated[list[str] | None, typer.Argument(metavar="[key=value]...", help="Hyperparameters of the model.")] = None,
+    settings_: Annotated[
+        list[str] | None, typer.Argument(metavar="[key=value]...", help="Hyperparameters of the model.")
+    ] = None,
     json_: Json = False,
 ) -> None:
     """Compare a model's gradients with finite differences, in float64. Costs two evaluations per number checked."""
@@ -193,7 +212,9 @@ def gradcheck(
 
 @app.command(epilog="**Example**\n\nsamoyed draw warping")
 def draw(
-    what: Annotated[str, typer.Argument(help="warping: how a small network bends its input space until a line divides it.")],
+    what: Annotated[
+        str, typer.Argument(help="warping: how a small network bends its input space until a line divides it.")
+    ],
     out: Annotated[Path, typer.Option("--out", help="The folder to draw into.")] = Path("pictures"),
     json_: Json = False,
 ) -> None:
@@ -231,17 +252,24 @@ def main() -> None:
 
 def _data_first(words: list[str]) -> tuple[str | None, list[str]]:
     """The DATA argument, if the first word is no key=value, and the rest."""
-    if words and ("=" not in words[0] or Path(words[0]).exists()):
+    if words and ("=" not in words[0] or _is_there(words[0])):
         return words[0], words[1:]
     return None, words
 
 
 def _existing(path: Path | None) -> Path | None:
-    if path is not None and not path.exists():
+    if path is not None and not _is_there(path):
         from samoyed.sources import no_such_path
 
         raise no_such_path(path)
     return path
+
+
+def _is_there(path: str | Path) -> bool:
+    try:
+        return Path(path).expanduser().exists()
+    except (OSError, ValueError, RuntimeError):  # a name that is too long, a zero byte, an unknown ~user
+        return False
 
 
 def _give(found: dict[str, Any], as_json: bool, text: Any) -> None:
@@ -261,7 +289,11 @@ def _table_of_splits(splits: dict[str, Any]) -> str:
     """One row per metric, one column per split, each with its 95 % interval."""
     from samoyed.training.evaluation import Result
 
-    names = list(next(iter(splits.values())))
-    cells = [["", *splits], *([name, *(str(Result(**found[name])) for found in splits.values())] for name in names)]
+    first = next(iter(splits.values()))
+    names = list(first)
+    cells = [["", *splits]]
+    cells += [[f"{n} {first[n]['unit']}", *(Result(**found[n]).bare() for found in splits.values())] for n in names]
     widths = [max(len(row[i]) for row in cells) for i in range(len(cells[0]))]
-    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells)
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells
+    )

@@ -23,7 +23,9 @@ def facts(entry: catalog.Entry) -> dict[str, Any]:
         "model": entry.name,
         "about": entry.doc,
         "tasks": fits,
-        "settings": {form.name: _settings(form, form.attributes.get("defaults", {})) for form in entry.forms if form.sizes},
+        "settings": {
+            form.name: _settings(form, form.attributes.get("defaults", {})) for form in entry.forms if form.sizes
+        },
     }
 
 

@@ -17,7 +17,7 @@ class Mean(NamedTuple):
     """
 
     total: Tensor
-    count: Tensor
+    count: Tensor  # type: ignore[assignment]
 
     @classmethod
     def of(cls, values: Tensor) -> "Mean":

@@ -21,7 +21,7 @@ from samoyed.tasks import Task, to_device
 from samoyed.training.evaluation import Result, evaluate
 from samoyed.training.gather import gather
 
-_NEEDED = ("config.yaml", "features.json", "model.safetensors")
+_NEEDED = ("config.yaml", "features.json", "model.safetensors", "results.json")
 
 
 class Run:
@@ -38,7 +38,9 @@ class Run:
         from safetensors.torch import load_file
 
         if not path.is_dir():
-            raise RunError("there is no such run", where=path, remedy="give a folder such as runs/image-classification/1")
+            raise RunError(
+                "there is no such run", where=path, remedy="give a folder such as runs/image-classification/1"
+            )
         check_manifest(path, _NEEDED)
         try:
             config = yaml.safe_load((path / "config.yaml").read_text("utf-8"))
@@ -51,7 +53,9 @@ class Run:
             model.load_state_dict(load_file(path / "model.safetensors", device=device))
         except (UsageError, KeyError, TypeError, ValueError, RuntimeError, yaml.YAMLError, SafetensorError) as error:
             first = str(error).splitlines()[0] if str(error) else type(error).__name__
-            raise RunError(f"cannot be opened: {first}", where=path, remedy="it may come from another version") from error
+            raise RunError(
+                f"cannot be opened: {first}", where=path, remedy="it may come from another version"
+            ) from error
         return cls(path, config, task, model.to(device))
 
     @property

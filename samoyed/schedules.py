@@ -37,7 +37,7 @@ def cosine(position: Position) -> float:
 
 def exponential(position: Position) -> float:
     """A constant ratio per step, reaching 1/100 at the end of the budget."""
-    return 0.01**position.progress
+    return float(0.01**position.progress)
 
 
 def halve(position: Position) -> float:

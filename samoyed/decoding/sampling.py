@@ -6,7 +6,9 @@ from torch import Tensor, nn
 from samoyed.batching import generator
 
 
-def distribution(logits: Tensor, temperature: float = 1.0, top_k: int | None = None, top_p: float | None = None) -> Tensor:
+def distribution(
+    logits: Tensor, temperature: float = 1.0, top_k: int | None = None, top_p: float | None = None
+) -> Tensor:
     """logits [..., V] -> probs [..., V] from which the next token is drawn.
 
     softmax(logits / temperature), restricted to the `top_k` likeliest tokens (Fan 2018) and to the smallest set whose

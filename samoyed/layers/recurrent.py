@@ -24,7 +24,7 @@ class RecurrentLanguageModel(nn.Module):
             out of a training step.
     """
 
-    core: ClassVar[type[nn.RNNBase]]
+    core: ClassVar[Any]  # nn.RNN, nn.LSTM or nn.GRU
 
     def __init__(
         self,
@@ -61,7 +61,7 @@ class RecurrentForecaster(nn.Module):
         dropout: Probability with which a number between layers, or of the last hidden state, is left out of a training step.
     """
 
-    core: ClassVar[type[nn.RNNBase]]
+    core: ClassVar[Any]  # nn.RNN, nn.LSTM or nn.GRU
 
     def __init__(
         self, *, input_size: int, horizon: int, hidden_size: Count = 64, num_layers: Count = 1, dropout: Share = 0.0

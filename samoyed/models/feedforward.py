@@ -8,7 +8,6 @@ Departure: before a text's first token stands the zero vector, where the paper p
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from samoyed.settings import Count, Share
 
@@ -47,10 +46,8 @@ class FeedforwardLanguageModel(nn.Module):
         """tokens int64 [B, T], state [B, n - 1, E] or None -> (logits [B, T, V], state: the last n - 1 embeddings)."""
         embedded = self.embedding(tokens)
         seen = self.context_size - 1
-        if state is None:
-            embedded = functional.pad(embedded, (0, 0, seen, 0))
-        else:
-            embedded = torch.cat([state, embedded], dim=1)
+        before = embedded.new_zeros(len(embedded), seen, embedded.shape[2]) if state is None else state
+        embedded = torch.cat([before, embedded], dim=1)
         x = embedded.transpose(1, 2)  # [B, E, n - 1 + T]
         logits = self.output(self.dropout(torch.tanh(self.hidden(x))).transpose(1, 2))
         if self.direct is not None:

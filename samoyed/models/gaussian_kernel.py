@@ -78,7 +78,7 @@ class GaussianKernel(nn.Module):
         for name in ("support", "weights"):  # their first axis, the support vectors, is known only after fitting
             if prefix + name in state:
                 setattr(self, name, torch.empty_like(state[prefix + name]))
-        super()._load_from_state_dict(state, prefix, *rest)  # type: ignore[no-untyped-call]
+        super()._load_from_state_dict(state, prefix, *rest)
 
 
 def _pairwise(svc: Any, classes: int) -> tuple[Tensor, Tensor]:

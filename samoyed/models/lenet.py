@@ -41,6 +41,8 @@ class LeNet(nn.Module):
     ) -> None:
         super().__init__()
         channels, height, right = image_shape
+        if min(height, right) < 4:
+            raise ValueError("LeNet needs pictures of at least 4 x 4, since it halves them twice")
         c1, c3, c5, f6 = (max(1, round(width * maps)) for maps in (6, 16, 120, 84))
         nonlinear = ACTIVATIONS[activation]
         pool = nn.MaxPool2d if pooling == "max" else nn.AvgPool2d

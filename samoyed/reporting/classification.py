@@ -34,13 +34,25 @@ def confusion(log_probs: Tensor, labels: Tensor, classes: list[str]) -> Picture:
             for j in range(size):
                 if counts[i, j]:
                     ink = "black" if shares[i, j] > 0.5 else "white"
-                    axes.text(j, i, f"{int(counts[i, j]):,}", ha="center", va="center", fontsize=7.5 if size > 8 else 9, color=ink)
+                    axes.text(
+                        j,
+                        i,
+                        f"{int(counts[i, j]):,}",
+                        ha="center",
+                        va="center",
+                        fontsize=7.5 if size > 8 else 9,
+                        color=ink,
+                    )
     axes.set_xlabel("answered")
     axes.set_ylabel("true class")
     drawn.colorbar(image, ax=axes, shrink=0.75, label="share of the true class")
     wrong = counts.clone().fill_diagonal_(0)
     worst = divmod(int(wrong.argmax()), size)
-    said = f"most often, {classes[worst[0]]} is taken for {classes[worst[1]]} ({int(wrong.max())} times)" if wrong.max() else "nothing is confused"
+    said = (
+        f"most often, {classes[worst[0]]} is taken for {classes[worst[1]]} ({int(wrong.max())} times)"
+        if wrong.max()
+        else "nothing is confused"
+    )
     return Picture("confusion", "What it confuses", f"Test pictures by true and answered class; {said}.", drawn)
 
 
@@ -76,6 +88,7 @@ def filters(model: nn.Module, most: int = 32) -> list[Picture]:
     columns = min(8, len(kernels))
     rows = math.ceil(len(kernels) / columns)
     drawn, axes = figure(0.95 * columns + 0.5, 0.95 * rows + 0.2, rows, columns, squeeze=False)
+    drawn.set_layout_engine("constrained", w_pad=0.06, h_pad=0.06)
     for cell in axes.flat:
         cell.axis("off")
     for cell, kernel in zip(axes.flat, kernels, strict=False):
@@ -84,8 +97,19 @@ def filters(model: nn.Module, most: int = 32) -> list[Picture]:
             cell.imshow(kernel[0], cmap="RdBu_r", vmin=-limit, vmax=limit)
         else:
             cell.imshow((kernel.permute(1, 2, 0) / limit * 0.5 + 0.5).numpy())
-    how = "red adds, blue subtracts, white ignores" if first.in_channels == 1 else "grey ignores a colour, bright adds it, dark subtracts it"
-    return [Picture("filters", "First-layer filters", f"Each is slid over the picture: {how}. Each is scaled by its largest weight.", drawn)]
+    how = (
+        "red adds, blue subtracts, white ignores"
+        if first.in_channels == 1
+        else "grey ignores a colour, bright adds it, dark subtracts it"
+    )
+    return [
+        Picture(
+            "filters",
+            "First-layer filters",
+            f"Each is slid over the picture: {how}. Each is scaled by its largest weight.",
+            drawn,
+        )
+    ]
 
 
 def calibration(log_probs: Tensor, labels: Tensor, bins: int = 10) -> Picture:
@@ -104,7 +128,7 @@ def calibration(log_probs: Tensor, labels: Tensor, bins: int = 10) -> Picture:
     above.set_ylabel("share right")
     above.set_ylim(-0.03, 1.03)
     above.legend(loc="upper left")
-    below.bar(np.arange(bins) / bins + 0.5 / bins, count, width=0.9 / bins, color=COLOURS[5])
+    below.bar(np.arange(bins) / bins + 0.5 / bins, count.numpy(), width=0.9 / bins, color=COLOURS[5])
     below.set_yscale("log")
     below.set_ylabel("pictures")
     below.set_xlabel("probability given to the answer")

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib
+from cycler import cycler
 from matplotlib.figure import Figure
 
 from samoyed.files import write_bytes
@@ -21,7 +22,7 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8
 MAP = "cividis"  # one hue ramp whose lightness alone carries the order (Nuñez 2018)
 _INK = "#123456"  # stands for the reader's text colour until the SVG is written
 
-_STYLE: dict[str, Any] = {
+_STYLE: Any = {
     "figure.dpi": 110,
     "figure.constrained_layout.use": True,
     "font.family": "DejaVu Sans",
@@ -31,7 +32,7 @@ _STYLE: dict[str, Any] = {
     "axes.grid": True,
     "axes.titlesize": 10.5,
     "axes.titlelocation": "left",
-    "axes.prop_cycle": matplotlib.cycler(color=COLOURS),
+    "axes.prop_cycle": cycler(color=COLOURS),
     "grid.alpha": 0.22,
     "grid.linewidth": 0.6,
     "lines.linewidth": 1.8,
@@ -53,7 +54,9 @@ def style() -> Iterator[None]:
         yield
 
 
-def figure(width: float = 6.4, height: float = 3.6, rows: int = 1, columns: int = 1, **options: Any) -> tuple[Figure, Any]:
+def figure(
+    width: float = 6.4, height: float = 3.6, rows: int = 1, columns: int = 1, **options: Any
+) -> tuple[Figure, Any]:
     """A styled figure and its axes (one, or an array [rows, columns]), sized in inches. Needs no display.
 
     >>> made, axes = figure(3, 2)

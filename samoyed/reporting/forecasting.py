@@ -30,7 +30,9 @@ def against_truth(task: Any, model: nn.Module, split: Split, test: Any) -> Pictu
         for k, start in enumerate(starts):
             x = range(start + context, start + context + horizon)
             marker = "o" if horizon == 1 else None
-            axes.plot(x, shown[k], color=colour, linestyle=style, marker=marker, markersize=3, label=kind if k == 0 else None)
+            axes.plot(
+                x, shown[k], color=colour, linestyle=style, marker=marker, markersize=3, label=kind if k == 0 else None
+            )
             if kind == "this network" and task.band is not None:
                 band = torch.tensor(task.band)
                 low, high = (task.scale.backward(forecast[k].cpu() + s * band) for s in (-1, 1))

@@ -15,7 +15,9 @@ def samples(beginning: str, written: dict[float, str]) -> Picture:
     """Continuations of one beginning at several temperatures, as they are."""
     blocks = []
     for temperature, text in written.items():
-        lines = [part for line in text.split("\n") for part in textwrap.wrap(line, _WIDTH, drop_whitespace=False) or [""]]
+        lines = [
+            part for line in text.split("\n") for part in textwrap.wrap(line, _WIDTH, drop_whitespace=False) or [""]
+        ]
         blocks.append((f"temperature {temperature}", lines[:12]))
     count = sum(len(lines) + 2 for _, lines in blocks) + 2
     drawn, axes = figure(7.6, 0.175 * count + 0.2)
@@ -62,7 +64,17 @@ def surprise(tokens: list[str], nats: Tensor) -> Picture:
             axes.add_patch(_box(x, y, len(shown), ramp(level)))
             for i, letter in enumerate(shown):
                 ink = "black" if level > 0.5 else "white"
-                axes.text(x + i + 0.5, y + 0.52, letter, fontsize=7, family="monospace", ha="center", va="center", color=ink, parse_math=False)
+                axes.text(
+                    x + i + 0.5,
+                    y + 0.52,
+                    letter,
+                    fontsize=7,
+                    family="monospace",
+                    ha="center",
+                    va="center",
+                    color=ink,
+                    parse_math=False,
+                )
             x += len(shown)
     caption = "Unseen text. Dark: the network expected this; bright: it was surprised (5 nats or more, one chance in 150 or less)."
     return Picture("surprise", "Where it is surprised", caption, drawn)
@@ -71,4 +83,4 @@ def surprise(tokens: list[str], nats: Tensor) -> Picture:
 def _box(x: float, y: float, width: float, colour: object) -> "object":
     from matplotlib.patches import Rectangle
 
-    return Rectangle((x, y), width, 0.98, facecolor=colour, edgecolor="none")  # type: ignore[arg-type]
+    return Rectangle((x, y), width, 0.98, facecolor=colour, edgecolor="none")

@@ -16,7 +16,9 @@ def write_report(folder: Path, facts: dict[str, Any], pictures: list[Picture]) -
     drawn = []
     for picture in pictures:
         to_png(picture.figure, folder / "plots" / f"{picture.name}.png")
-        svg = to_svg(picture.figure).replace("<svg ", f'<svg role="img" aria-label="{Markup.escape(picture.title)}" ', 1)
+        svg = to_svg(picture.figure).replace(
+            "<svg ", f'<svg role="img" aria-label="{Markup.escape(picture.title)}" ', 1
+        )
         drawn.append({"title": picture.title, "caption": picture.caption, "svg": Markup(_own_ids(svg, picture.name))})
     template = _environment().get_template("report.html.j2")
     page = folder / "report.html"
@@ -26,7 +28,11 @@ def write_report(folder: Path, facts: dict[str, Any], pictures: list[Picture]) -
 
 def _environment() -> Environment:
     return Environment(
-        loader=PackageLoader("samoyed", "reporting"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=PackageLoader("samoyed", "reporting"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
 
 

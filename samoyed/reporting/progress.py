@@ -23,7 +23,7 @@ class Reporter:
     def __init__(self, quiet: bool = False) -> None:
         self.console = Console(stderr=True, highlight=False, quiet=quiet, soft_wrap=True)
         self.live = self.console.is_terminal and not quiet
-        self.epochs, self.head = 1, "loss"
+        self.epochs, self.unit = 1, "examples"
         self.record: Callable[[Epoch], None] = lambda epoch: None
         self._stop = False
         self._bar: Progress | None = None
@@ -52,12 +52,19 @@ class Reporter:
         """Whether somebody asked training to end."""
         return self._stop
 
-    def begin(self, epochs: int) -> None:
-        """Before the first epoch."""
-        self.epochs = epochs
+    def begin(self, epochs: int, unit: str) -> None:
+        """Before the first epoch; `unit` is what is counted per second."""
+        self.epochs, self.unit = epochs, unit
         if self.live:
-            columns = TextColumn("epoch {task.fields[epoch]}"), BarColumn(24), MofNCompleteColumn(), TextColumn("{task.fields[loss]}")
-            self._bar = Progress(*columns, TimeRemainingColumn(compact=True), console=self.console, transient=True, refresh_per_second=4)
+            columns = (
+                TextColumn("epoch {task.fields[epoch]}"),
+                BarColumn(24),
+                MofNCompleteColumn(),
+                TextColumn("{task.fields[loss]}"),
+            )
+            self._bar = Progress(
+                *columns, TimeRemainingColumn(compact=True), console=self.console, transient=True, refresh_per_second=4
+            )
             self._row = self._bar.add_task("", epoch=1, loss="", total=1)
             self._bar.start()
 
@@ -80,7 +87,7 @@ class Reporter:
         unit = first.unit if first.unit.startswith("%") else f" {first.unit}"
         self.say(
             f"epoch {epoch.epoch:>3}/{self.epochs}  loss {epoch.loss:<8.4g} valid {name} {first.value:.4g}{unit}"
-            f"{' *' if epoch.best else '  '}  {epoch.step_ms:6.1f} ms/step  {epoch.per_second:>9,.0f}/s"
+            f"{' *' if epoch.best else '  '}  {epoch.step_ms:6.1f} ms/step  {epoch.per_second:>9,.0f} {self.unit}/s"
             f"  lr {epoch.learning_rate:.2e}  {duration(left)} left"
         )
 
@@ -115,7 +122,7 @@ def duration(seconds: float) -> str:
     """Seconds for people.
 
     >>> duration(4.2), duration(75), duration(7300)
-    ('4 s', '1 min 15 s', '2 h 2 min')
+    ('4 s', '1 min 15 s', '2 h 1 min')
     """
     whole = round(seconds)
     if whole < 60:

@@ -90,6 +90,10 @@ class Task(ABC, Generic[E, B]):
     def found(self, split: Split, sources: dict[str, Source]) -> list[tuple[str, str]]:
         """What was found in the data, as (heading, sentence) for the block printed before training."""
 
+    def count(self, examples: Sequence[E]) -> str:
+        """How much a split holds, in words."""
+        return f"{len(examples):,}"
+
     # What is learned from the training split, and saved with the run
 
     @abstractmethod

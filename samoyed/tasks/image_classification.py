@@ -15,7 +15,7 @@ from samoyed.features.pixels import Pixels
 from samoyed.objectives import Mean, cross_entropy
 from samoyed.reporting import classification
 from samoyed.settings import Count, Share
-from samoyed.sources import Source
+from samoyed.sources import Source, no_such_path
 from samoyed.sources._pictures import Unreadable, decode
 from samoyed.splitting import stratified
 from samoyed.tasks import Metric, Picture, Split, Task
@@ -92,6 +92,7 @@ class ImageClassification(Task[Image, Images]):
         if len(self.classes) < 2:
             raise DataError(
                 f"only one class was found ({self.classes[0]}), and one class leaves nothing to tell apart",
+                where=Path(examples[0].origin).parent,
                 remedy="add a second folder, for example of everything that is not of that class",
             )
         self.pixels = Pixels.learn([e.pixels for e in examples], self.image_size)
@@ -143,11 +144,13 @@ class ImageClassification(Task[Image, Images]):
         if isinstance(raw, np.ndarray):
             pixels = raw[:, :, None] if raw.ndim == 2 else raw
             if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] not in (1, 3):
-                raise UsageError(f"an array of {raw.dtype} {raw.shape} is no picture", remedy="give uint8 [H, W] or [H, W, 3]")
+                raise UsageError(
+                    f"an array of {raw.dtype} {raw.shape} is no picture", remedy="give uint8 [H, W] or [H, W, 3]"
+                )
             return Image(pixels, None, "array")
         path = Path(raw)
         if not path.is_file():
-            raise DataError("there is no such picture", where=path)
+            raise no_such_path(path)
         try:
             return Image(decode(path, self.source_options()["longest_side"]), None, str(path))
         except Unreadable as error:

@@ -14,7 +14,7 @@ from samoyed.examples import Text
 from samoyed.features.vocabulary import Vocabulary
 from samoyed.objectives import Mean, cross_entropy
 from samoyed.reporting import language
-from samoyed.settings import Count
+from samoyed.settings import Count, Span
 from samoyed.sources import Source
 from samoyed.tasks import Metric, Picture, Split, Task
 
@@ -69,7 +69,7 @@ class TextGeneration(Task[Text, Tokens]):
         self,
         *,
         tokens: Literal["characters", "words"] = "characters",
-        sequence_length: Count = 128,
+        sequence_length: Span = 128,
         vocab_limit: Count | None = None,
     ) -> None:
         self.tokens, self.sequence_length = tokens, sequence_length
@@ -77,7 +77,9 @@ class TextGeneration(Task[Text, Tokens]):
         self.carried: Any = None
 
     def split(self, parts: dict[str, list[Text]], seed: int) -> Split:
-        parts = {name: [Text("\n".join(t.text for t in texts), texts[0].origin)] for name, texts in parts.items() if texts}
+        parts = {
+            name: [Text("\n".join(t.text for t in texts), texts[0].origin)] for name, texts in parts.items() if texts
+        }
         pool = (parts.get("all") or parts["train"])[0]
         text, rules = pool.text, [f"{', '.join(n for n in ('train', 'valid', 'test') if n in parts)} as named"]
         held: dict[str, list[Text]] = {}
@@ -91,7 +93,9 @@ class TextGeneration(Task[Text, Tokens]):
             rules.append(words if "test" not in parts else "validation: the last 5 % of the training text")
         if any(len(t[0].text) < 20 for t in held.values()):
             raise DataError(
-                f"{len(pool.text)} characters are too few to learn from", where=pool.origin, remedy="give at least 1,000"
+                f"{len(pool.text)} characters are too few to learn from",
+                where=pool.origin,
+                remedy="give at least 1,000",
             )
         return Split([Text(text, pool.origin)], held["valid"], held["test"], "; ".join(rules[len(parts) == 1 :]))
 
@@ -100,7 +104,15 @@ class TextGeneration(Task[Text, Tokens]):
         lines = sum(t.count("\n") for t in texts)
         seen = sorted({c for t in texts for c in set(t)})
         shown = "".join(c for c in seen if c.isprintable())[:60]
-        return [("text", f"{sum(map(len, texts)):,} characters in {lines:,} lines; {len(seen)} different, among them {shown}")]
+        return [
+            (
+                "text",
+                f"{sum(map(len, texts)):,} characters in {lines:,} lines; {len(seen)} different, among them {shown}",
+            )
+        ]
+
+    def count(self, examples: Sequence[Text]) -> str:
+        return f"{sum(len(e.text) for e in examples):,} characters"
 
     def fit(self, examples: Sequence[Text]) -> None:
         self.vocabulary = Vocabulary.learn((e.text for e in examples), self.tokens, self.vocab_limit)
@@ -206,7 +218,8 @@ class TextGeneration(Task[Text, Tokens]):
             self.carried = None
         logits, state = model(batch.tokens[:, :-1], self.carried)
         self.carried = _detached(state)
-        return logits
+        made: Tensor = logits
+        return made
 
 
 def _detached(state: Any) -> Any:

@@ -69,7 +69,7 @@ class TimeSeriesForecasting(Task[Series, Windows]):
         "patience": 40,
     }
     watch = "rmse"
-    unit = "windows"
+    unit = "values"
 
     def __init__(
         self,
@@ -119,9 +119,16 @@ class TimeSeriesForecasting(Task[Series, Windows]):
         values = np.concatenate([series.values[:, self._place(series)], split.test[0].values[:, self._place(series)]])
         season = f"repeats after {self.period}" if self.period > 1 else "no season known"
         return [
-            ("series", f"{self.column}, {values.min():g} to {values.max():g}, {series.times[0]} to {split.test[0].times[-1]}, {season}"),
+            (
+                "series",
+                f"{self.column}, {values.min():g} to {values.max():g}, {series.times[0]} to {split.test[0].times[-1]}, {season}",
+            ),
             ("windows", f"{self.steps_back} past values -> {self.steps_ahead} future values"),
         ]
+
+    def count(self, examples: Sequence[Series]) -> str:
+        taken = self.steps_back + self.steps_ahead - 1
+        return f"{sum(max(0, len(e.values) - taken) for e in examples):,} windows"
 
     def fit(self, examples: Sequence[Series]) -> None:
         self._settle(examples[0])
@@ -241,7 +248,9 @@ class TimeSeriesForecasting(Task[Series, Windows]):
         return made
 
     def say(self, answer: dict[str, Any]) -> str:
-        lines = [f"{answer['input']}: {answer['target']}, with the band that held {_COVERAGE:.0%} of the validation errors"]
+        lines = [
+            f"{answer['input']}: {answer['target']}, with the band that held {_COVERAGE:.0%} of the validation errors"
+        ]
         bands = zip(answer.get("low", []), answer.get("high", []), strict=True)
         shown = [f"   {low:.5g} to {high:.5g}" for low, high in bands] or [""] * len(answer["times"])
         rows = zip(answer["times"], answer["forecast"], shown, strict=True)
@@ -267,7 +276,11 @@ class TimeSeriesForecasting(Task[Series, Windows]):
     def _values(self, series: Series) -> np.ndarray:
         missing = [name for name in self.columns if name not in series.names]
         if missing:
-            raise DataError(f"has no column {missing[0]!r}", where=series.origin, remedy=f"its columns are {', '.join(series.names)}")
+            raise DataError(
+                f"has no column {missing[0]!r}",
+                where=series.origin,
+                remedy=f"its columns are {', '.join(series.names)}",
+            )
         return np.ascontiguousarray(series.values[:, [series.names.index(name) for name in self.columns]])
 
 

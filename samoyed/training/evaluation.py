@@ -22,11 +22,11 @@ class Result(NamedTuple):
     high: float
     unit: str
     better: str
-    count: int
+    count: int  # type: ignore[assignment]
 
-    def __str__(self) -> str:
-        unit = self.unit if self.unit.startswith("%") else f" {self.unit}"
-        return f"{self.value:.4g}{unit} ({self.low:.4g} to {self.high:.4g})"
+    def bare(self) -> str:
+        """The value and its interval without the unit."""
+        return f"{self.value:.4g} ({self.low:.4g} to {self.high:.4g})"
 
 
 def evaluate(task: Task[Any, Any], model: nn.Module, data: Any, batch_size: int = 256) -> dict[str, Result]:
@@ -60,11 +60,13 @@ def pool(entries: NDArray[np.float64], metric: Metric) -> Result:
         spread = _Z * np.sqrt(((entries[0] - mean * entries[1]) ** 2).sum()) / count
         low, high = mean - spread, mean + spread
     else:
-        draws = np.random.default_rng(0).multinomial(entries.shape[1], [1 / entries.shape[1]] * entries.shape[1], _RESAMPLES)
+        draws = np.random.default_rng(0).multinomial(
+            entries.shape[1], [1 / entries.shape[1]] * entries.shape[1], _RESAMPLES
+        )
         ratios = (draws @ entries[0]) / (draws @ entries[1])
         low, high = np.quantile(ratios, (0.025, 0.975))
-    shown = (metric.show(float(value)) for value in (mean, low, high))
-    return Result(*shown, metric.unit, metric.better, int(count))
+    value, low, high = (metric.show(float(figure)) for figure in (mean, low, high))
+    return Result(value, low, high, metric.unit, metric.better, int(count))
 
 
 def wilson(successes: float, count: float) -> tuple[float, float]:

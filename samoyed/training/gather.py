@@ -47,7 +47,9 @@ def gather(task: Task[Any, Any], data: Path | None, reporter: Reporter) -> Gathe
 def found(task: Task[Any, Any], gathered: Gathered, split: Split, data: Path | None) -> list[tuple[str, str]]:
     """The block that says what was found: data, classes or sizes, splits and their rule, and whatever was left out."""
     rows = [("data", str(data) if data else gathered.sample), *task.found(split, gathered.sources)]
-    counts = ", ".join(f"{name} {_count(part):,}" for name, part in zip(("train", "valid", "test"), split[:3], strict=True))
+    counts = ", ".join(
+        f"{name} {task.count(part)}" for name, part in zip(("train", "valid", "test"), split[:3], strict=True)
+    )
     rows += [("splits", counts), ("rule", split.rule)]
     rows += [("note", note) for note in gathered.notes]
     if gathered.damaged:
@@ -55,10 +57,3 @@ def found(task: Task[Any, Any], gathered: Gathered, split: Split, data: Path | N
         more = f" and {len(gathered.damaged) - 5} more" if len(gathered.damaged) > 5 else ""
         rows.append(("damaged", f"{len(gathered.damaged)} skipped: {listed}{more}"))
     return rows
-
-
-def _count(examples: Any) -> int:
-    """Examples, or, where a split is one text or series, its characters or rows."""
-    only = examples[0] if len(examples) == 1 else None
-    whole = getattr(only, "text", getattr(only, "values", None))
-    return len(examples) if whole is None else len(whole)

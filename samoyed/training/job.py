@@ -16,11 +16,12 @@ from safetensors.torch import save
 from torch import nn
 
 import samoyed
-from samoyed import settings
-from samoyed.errors import Interrupted, TrainingError
+from samoyed import catalog, settings
+from samoyed.errors import Interrupted, TrainingError, UsageError
 from samoyed.files import write_bytes, write_json, write_manifest, write_text
 from samoyed.plan import Plan, run_folder
 from samoyed.reporting.curves import curves
+from samoyed.reporting.figures import style
 from samoyed.reporting.page import write_report
 from samoyed.reporting.progress import Reporter, duration
 from samoyed.run import Run, as_json, build, count_parameters
@@ -35,6 +36,7 @@ _MOST_MEASURED = 10_000  # training examples that are measured again at the end
 def train(plan: Plan, reporter: Reporter) -> Run:
     """Carries out the plan. Raises what `samoyed.train` raises."""
     trainer = Trainer(**plan.settled["training"])
+    device = device_of(trainer.device)
     task: Task[Any, Any] = plan.task_form.load()(**plan.settled["task"])
     gathered = gather(task, plan.data, reporter)
     split = task.split(gathered.parts, trainer.seed)
@@ -43,12 +45,17 @@ def train(plan: Plan, reporter: Reporter) -> Run:
     reporter.block(plan.task, rows)
 
     torch.manual_seed(trainer.seed)
-    task.device = device_of(trainer.device)
+    task.device = device
     model = build(task, plan.model_form, plan.settled["model"]).to(task.device)
-    data = {name: to_device(task.collate(part), task.device) for name, part in zip(("train", "valid", "test"), split[:3], strict=True)}
+    data = {
+        name: to_device(task.collate(part), task.device)
+        for name, part in zip(("train", "valid", "test"), split[:3], strict=True)
+    }
     folder = run_folder(plan)
     _write_config(folder, plan)
-    reporter.say(f"  {'model':<10} {plan.model}, {count_parameters(model):,} parameters, on {_device_name(task.device)}")
+    reporter.say(
+        f"  {'model':<10} {plan.model}, {count_parameters(model):,} parameters, on {_device_name(task.device)}"
+    )
     reporter.say(f"  {'run':<10} {folder}")
 
     started = time.monotonic()
@@ -80,17 +87,23 @@ def train(plan: Plan, reporter: Reporter) -> Run:
     if trained.ended == "failed":
         raise TrainingError(f"training stopped: {trained.why}; {folder} holds the best weights of before")
     if trained.ended == "stopped":
-        raise Interrupted(f"stopped after {duration(seconds)}; {folder} holds the best weights until then, measured and drawn")
+        raise Interrupted(
+            f"stopped after {duration(seconds)}; {folder} holds the best weights until then, measured and drawn"
+        )
     return Run(folder, yaml.safe_load((folder / "config.yaml").read_text("utf-8")), task, model)
 
 
 def device_of(name: str) -> torch.device:
-    """The device a setting names; auto takes a GPU if there is one."""
-    if name != "auto":
-        return torch.device(name)
-    if torch.cuda.is_available():
-        return torch.device("cuda")
-    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    """The device a setting names; auto takes a GPU if there is one. Raises UsageError where it is absent."""
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if name == "auto":
+        return torch.device(next(kind for kind, usable in there.items() if usable))
+    if not there[name]:
+        raise UsageError(
+            f"there is no device {name} here",
+            remedy=f"use device={'|'.join(k for k, v in there.items() if v)}, or auto",
+        )
+    return torch.device(name)
 
 
 def environment(device: torch.device) -> dict[str, Any]:
@@ -123,7 +136,7 @@ def _learn(
             log.flush()
 
         reporter.record = record
-        reporter.begin(trainer.epochs)
+        reporter.begin(trainer.epochs, task.unit)
         try:
             return trainer.train(task, model, data["train"], data["valid"], reporter)
         finally:
@@ -165,7 +178,7 @@ def _report(
     rows: list[tuple[str, str]],
     seconds: float,
 ) -> None:
-    with torch.inference_mode():
+    with style(), torch.inference_mode():
         pictures = curves(trained.epochs, task) + task.pictures(model, split, data)
     name, main = next(iter(results["test"].items()))
     unit = main.unit if main.unit.startswith("%") else f" {main.unit}"
@@ -176,15 +189,15 @@ def _report(
     owned = [(key, value) for values in plan.settled.values() for key, value in values.items() if value is not None]
     facts = {
         "title": f"{plan.task.replace('-', ' ').capitalize()} with {plan.model}",
-        "summary": f"{(plan.model_form.doc or plan.model).splitlines()[0]}",
+        "summary": catalog.models()[plan.model].summary,
         "alert": alerts.get(trained.ended, ""),
         "headline": [
             (f"{main.value:.4g}{unit}", f"{name} on the test split, 95 % interval {main.low:.4g} to {main.high:.4g}"),
             (f"{count_parameters(model):,}", "parameters"),
             (duration(seconds), f"training, {len(trained.epochs)} epochs" if trained.epochs else "fitting"),
         ],
-        "results": {part: {key: str(value) for key, value in found.items()} for part, found in results.items()},
-        "metrics": list(task.reported),
+        "results": {part: {key: value.bare() for key, value in found.items()} for part, found in results.items()},
+        "metrics": {name: metric.unit for name, metric in task.reported.items()},
         "found": rows,
         "settings": owned,
         "command": plan.command,

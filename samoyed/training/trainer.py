@@ -117,7 +117,8 @@ class Trainer:
         per_epoch = math.ceil(task.steps(train, self.batch_size) / self.accumulate)
         budget = min(self.epochs * per_epoch, self.max_steps or math.inf)
         result = Trained(_copy(model), {})
-        best, since_best, started = math.inf, 0, time.monotonic()
+        best: tuple[float, ...] = ()
+        since_best, started = 0, time.monotonic()
         model.train()
         for epoch in range(1, self.epochs + 1):
             began, first, spent = time.monotonic(), descent.steps, False
@@ -145,11 +146,10 @@ class Trainer:
                 break
             seconds = time.monotonic() - began
             results = evaluate(task, model, valid, self.batch_size)
-            watched = results[task.watch]
-            value = watched.value if watched.better == "lower" else -watched.value
-            better = value < best or not result.epochs
+            rank = _rank(results, task.watch)
+            better = not result.epochs or rank < best
             if better:
-                best, since_best, result.best = value, 0, _copy(model)
+                best, since_best, result.best = rank, 0, _copy(model)
             else:
                 since_best += 1
             steps = descent.steps - first
@@ -202,7 +202,9 @@ class _Descent:
     def __call__(self, mean: Mean) -> None:
         count = float(mean.count)
         if not math.isfinite(float(mean.total.detach())):
-            raise TrainingError(f"the loss is {float(mean.total.detach())}", remedy="try a smaller learning_rate, or clip_norm=1")
+            raise TrainingError(
+                f"the loss is {float(mean.total.detach())}", remedy="try a smaller learning_rate, or clip_norm=1"
+            )
         if self.accumulate == 1:
             (mean.total / count).backward()  # type: ignore[no-untyped-call]
             self._step()
@@ -230,9 +232,13 @@ class _Descent:
         gradients = [p.grad for _, p in self.named if p.grad is not None]
         norm = float(torch.nn.utils.get_total_norm(gradients, foreach=True))
         if not math.isfinite(norm):
-            bad = next((n for n, p in self.named if p.grad is not None and not bool(p.grad.isfinite().all())), "all of them")
+            bad = next(
+                (n for n, p in self.named if p.grad is not None and not bool(p.grad.isfinite().all())), "all of them"
+            )
             self.optimizer.zero_grad()
-            raise TrainingError(f"the gradient of {bad} is not finite", remedy="try a smaller learning_rate, or clip_norm=1")
+            raise TrainingError(
+                f"the gradient of {bad} is not finite", remedy="try a smaller learning_rate, or clip_norm=1"
+            )
         if self.clip is not None and norm > self.clip:
             torch._foreach_mul_(gradients, self.clip / (norm + 1e-6))
         self.optimizer.step()
@@ -241,7 +247,11 @@ class _Descent:
         self._norms, self._normed = self._norms + norm, self._normed + 1
 
 
+def _rank(results: dict[str, Result], watch: str) -> tuple[float, ...]:
+    """What the best epoch has least of: the watched metric, and where that ties, as on few examples, the loss."""
+    kept = [results[name] for name in (watch, "loss") if name in results]
+    return tuple(r.value if r.better == "lower" else -r.value for r in kept)
+
+
 def _copy(model: nn.Module) -> Weights:
     return {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
-
-
