@@ -25,11 +25,11 @@ def train(folder: Path, name: str, task: str, data: Path | None, echo: Callable[
 def table(rows: list[Row], metric: str) -> str:
     """Model, held-out figure with its interval, parameters, seconds, one line each."""
     unit = rows[0][1].metrics["test"][metric]["unit"]
-    lines = [f"{'model':<30} {'held-out ' + metric:<26} {'parameters':>10} {'seconds':>8}"]
+    lines = [f"{'model':<38} {'held-out ' + metric:<26} {'parameters':>10} {'seconds':>8}"]
     for name, run in rows:
         found = run.metrics["test"][metric]
         figure_ = f"{found['value']:.2f} {unit} ({found['low']:.2f} to {found['high']:.2f})"
-        lines.append(f"{name:<30} {figure_:<26} {run.parameters:>10,} {run.seconds:>8.1f}")
+        lines.append(f"{name:<38} {figure_:<26} {run.parameters:>10,} {run.seconds:>8.1f}")
     return "\n".join(lines)
 
 

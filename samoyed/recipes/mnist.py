@@ -42,6 +42,6 @@ def run(out: Path, echo: Callable[[str], None], data: Path | None) -> Outcome:
     return Outcome(
         holds=all(low <= errors[model] <= high for model, (low, high) in _BOUNDS.items()),
         measured={model: _runs.number(error) for model, error in errors.items()},
-        sentence=f"\n{_runs.table(rows, 'error')}\n",
+        sentence=_runs.table(rows, "error"),
         pictures=(_runs.bars(rows, "error", out / "mnist.png"),),
     )

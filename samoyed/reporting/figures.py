@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib
-from cycler import cycler
+from matplotlib import rcsetup
 from matplotlib.figure import Figure
 
 from samoyed.files import write_bytes
@@ -32,7 +32,7 @@ _STYLE: Any = {
     "axes.grid": True,
     "axes.titlesize": 10.5,
     "axes.titlelocation": "left",
-    "axes.prop_cycle": cycler(color=COLOURS),
+    "axes.prop_cycle": rcsetup.cycler(color=COLOURS),
     "grid.alpha": 0.22,
     "grid.linewidth": 0.6,
     "lines.linewidth": 1.8,

@@ -20,12 +20,13 @@ from samoyed import catalog, settings
 from samoyed.errors import Interrupted, TrainingError, UsageError
 from samoyed.files import write_bytes, write_json, write_manifest, write_text
 from samoyed.plan import Plan, run_folder
+from samoyed.reporting import tensorboard
 from samoyed.reporting.curves import curves
 from samoyed.reporting.figures import style
 from samoyed.reporting.page import write_report
 from samoyed.reporting.progress import Reporter, duration
 from samoyed.run import Run, as_json, build, count_parameters
-from samoyed.tasks import Split, Task, to_device
+from samoyed.tasks import Picture, Split, Task, to_device
 from samoyed.training.evaluation import Result, evaluate
 from samoyed.training.gather import found, gather
 from samoyed.training.trainer import Epoch, Trained, Trainer
@@ -37,6 +38,8 @@ def train(plan: Plan, reporter: Reporter) -> Run:
     """Carries out the plan. Raises what `samoyed.train` raises."""
     trainer = Trainer(**plan.settled["training"])
     device = device_of(trainer.device)
+    if trainer.tensorboard:
+        tensorboard.needed()
     task: Task[Any, Any] = plan.task_form.load()(**plan.settled["task"])
     gathered = gather(task, plan.data, reporter)
     split = task.split(gathered.parts, trainer.seed)
@@ -60,7 +63,8 @@ def train(plan: Plan, reporter: Reporter) -> Run:
 
     started = time.monotonic()
     with _signals(reporter):
-        trained = _learn(task, model, trainer, data, reporter, folder)
+        events = tensorboard.Events(folder) if trainer.tensorboard else None
+        trained = _learn(task, model, trainer, data, reporter, folder, events)
     seconds = time.monotonic() - started
     if trained.ended in ("stopped", "failed") and not trained.epochs:
         if trained.ended == "failed":
@@ -82,7 +86,11 @@ def train(plan: Plan, reporter: Reporter) -> Run:
         },
     )
     write_json(folder / "environment.json", environment(task.device))
-    _report(folder, plan, task, model, split, data, trained, results, rows, seconds)
+    pictures = _pictures(task, model, split, data, trained)
+    if events is not None:
+        owned = {key: value for values in plan.settled.values() for key, value in values.items()}
+        events.end(pictures, owned, {name: result.value for name, result in results["test"].items()})
+    _report(folder, plan, task, model, pictures, trained, results, rows, seconds)
     write_manifest(folder, {"format": 1, "samoyed": samoyed.__version__, "ended": trained.ended})
     if trained.ended == "failed":
         raise TrainingError(f"training stopped: {trained.why}; {folder} holds the best weights of before")
@@ -120,7 +128,13 @@ def environment(device: torch.device) -> dict[str, Any]:
 
 
 def _learn(
-    task: Task[Any, Any], model: nn.Module, trainer: Trainer, data: dict[str, Any], reporter: Reporter, folder: Path
+    task: Task[Any, Any],
+    model: nn.Module,
+    trainer: Trainer,
+    data: dict[str, Any],
+    reporter: Reporter,
+    folder: Path,
+    events: tensorboard.Events | None,
 ) -> Trained:
     fit = getattr(model, "fit", None)
     if fit is not None:  # fitted, not descended
@@ -134,6 +148,8 @@ def _learn(
             line = epoch._asdict() | {"valid": {name: result.value for name, result in epoch.valid.items()}}
             log.write(json.dumps(line) + "\n")
             log.flush()
+            if events is not None:
+                events.epoch(epoch)
 
         reporter.record = record
         reporter.begin(trainer.epochs, task.unit)
@@ -166,20 +182,24 @@ def _write_weights(folder: Path, task: Task[Any, Any], trained: Trained) -> None
     write_json(folder / "features.json", task.state())
 
 
+def _pictures(
+    task: Task[Any, Any], model: nn.Module, split: Split, data: dict[str, Any], trained: Trained
+) -> list[Picture]:
+    with style(), torch.inference_mode():
+        return curves(trained.epochs, task) + task.pictures(model, split, data)
+
+
 def _report(
     folder: Path,
     plan: Plan,
     task: Task[Any, Any],
     model: nn.Module,
-    split: Split,
-    data: dict[str, Any],
+    pictures: list[Picture],
     trained: Trained,
     results: dict[str, dict[str, Result]],
     rows: list[tuple[str, str]],
     seconds: float,
 ) -> None:
-    with style(), torch.inference_mode():
-        pictures = curves(trained.epochs, task) + task.pictures(model, split, data)
     name, main = next(iter(results["test"].items()))
     unit = main.unit if main.unit.startswith("%") else f" {main.unit}"
     alerts = {

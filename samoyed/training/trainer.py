@@ -79,6 +79,7 @@ class Trainer:
         patience: Stop after this many epochs without a better validation figure.
         seed: Of weights, order, dropout and splits.
         device: Where to compute: auto takes a GPU if there is one.
+        tensorboard: Whether to write TensorBoard events too, in RUN/tensorboard.
     """
 
     def __init__(
@@ -100,9 +101,11 @@ class Trainer:
         patience: Count | None = None,
         seed: Whole = 0,
         device: Literal["auto", "cpu", "cuda", "mps"] = "auto",
+        tensorboard: bool = False,
     ) -> None:
         self.epochs, self.max_steps, self.max_time = epochs, max_steps, max_time
-        self.batch_size, self.accumulate, self.seed, self.device = batch_size, accumulate, seed, device
+        self.batch_size, self.accumulate, self.seed = batch_size, accumulate, seed
+        self.device, self.tensorboard = device, tensorboard
         self.optimizer, self.learning_rate, self.weight_decay = optimizer, learning_rate, weight_decay
         self.momentum, self.nesterov = momentum, nesterov
         self.schedule, self.clip_norm, self.patience = warmed(SCHEDULES[schedule], warmup), clip_norm, patience
