@@ -27,7 +27,7 @@ class Plan:
     def command(self) -> str:
         """The command that repeats the run."""
         words = ["samoyed", "train", self.task, *([str(self.data)] if self.data else []), f"model={self.model}"]
-        words += [f"{key}={_text(value)}" for key, value in self.given.items() if key != "model"]
+        words += [f"{key}={as_text(value)}" for key, value in self.given.items() if key != "model"]
         if "seed" not in self.given:
             words.append(f"seed={self.settled['training']['seed']}")
         return " ".join(shlex.quote(word) for word in words)
@@ -130,7 +130,8 @@ def _refuse_taken(folder: Path) -> None:
         raise UsageError(f"{folder} is there already", remedy="name a new folder with --out DIR")
 
 
-def _text(value: Any) -> str:
+def as_text(value: Any) -> str:
+    """A setting's value as it is written on the command line."""
     if isinstance(value, list | tuple):
         return ",".join(map(str, value))
     return str(value).lower() if value is None or isinstance(value, bool) else str(value)

@@ -48,10 +48,13 @@ def confusion(log_probs: Tensor, labels: Tensor, classes: list[str]) -> Picture:
     drawn.colorbar(image, ax=axes, shrink=0.75, label="share of the true class")
     wrong = counts.clone().fill_diagonal_(0)
     worst = divmod(int(wrong.argmax()), size)
+    most, pair = int(wrong.max()), f"{classes[worst[0]]} is taken for {classes[worst[1]]}"
     said = (
-        f"most often, {classes[worst[0]]} is taken for {classes[worst[1]]} ({int(wrong.max())} times)"
-        if wrong.max()
-        else "nothing is confused"
+        "nothing is confused"
+        if not most
+        else f"most often, {pair} ({most} times)"
+        if most > 1
+        else "no mistake is made twice"
     )
     return Picture("confusion", "What it confuses", f"Test pictures by true and answered class; {said}.", drawn)
 

@@ -66,8 +66,8 @@ def by_horizon(task: Any, model: nn.Module, test: Any) -> Picture:
         axes.plot(steps, error, color=colour, marker=marker, markersize=4, label=kind)
     axes.set_xlabel("steps ahead")
     axes.set_ylabel(f"RMSE, {task.column}")
-    axes.set_ylim(bottom=0)
-    axes.legend()
+    axes.set_ylim(0, 1.2 * axes.get_ylim()[1])
+    axes.legend(loc="upper left", ncols=3)
     return Picture("horizon", "Error by distance", f"Over all {len(test.past)} windows of the test split.", drawn)
 
 

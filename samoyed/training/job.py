@@ -19,7 +19,7 @@ import samoyed
 from samoyed import catalog, settings
 from samoyed.errors import Interrupted, TrainingError, UsageError
 from samoyed.files import write_bytes, write_json, write_manifest, write_text
-from samoyed.plan import Plan, run_folder
+from samoyed.plan import Plan, as_text, run_folder
 from samoyed.reporting import tensorboard
 from samoyed.reporting.curves import curves
 from samoyed.reporting.figures import style
@@ -206,7 +206,8 @@ def _report(
         "failed": f"This run ended early: {trained.why}. The weights are the best of before.",
         "stopped": "This run was stopped by hand; the weights are the best until then.",
     }
-    owned = [(key, value) for values in plan.settled.values() for key, value in values.items() if value is not None]
+    settled = [pair for values in plan.settled.values() for pair in values.items()]
+    owned = [(key, as_text(value)) for key, value in settled if value is not None]
     facts = {
         "title": f"{plan.task.replace('-', ' ').capitalize()} with {plan.model}",
         "summary": catalog.models()[plan.model].summary,
