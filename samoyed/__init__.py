@@ -33,6 +33,7 @@ __all__ = [
     "load",
     "models",
     "predict",
+    "resume",
     "tasks",
     "train",
 ]
@@ -67,6 +68,7 @@ def train(
     model: str | None = None,
     out: str | PathLike[str] | None = None,
     quiet: bool = False,
+    resume: bool = False,
     **settings: Any,
 ) -> "Run":
     """Reads `data`, trains `model` on it, measures it, and returns the run.
@@ -77,6 +79,7 @@ def train(
         model: The architecture; None for the task's default.
         out: The run directory; by default runs/<task>/<number>.
         quiet: Print no progress.
+        resume: Go on with the run in `out`, if it was begun with the same settings; begin it if there is none.
         **settings: Any setting of the task, the model or the trainer: epochs=20, hidden_size=512.
 
     Raises:
@@ -85,11 +88,23 @@ def train(
         TrainingError: the loss or a gradient was not finite; the weights of before are saved.
         Interrupted: stopped by Ctrl-C or SIGTERM; what was learned until then is saved.
     """
-    plan = plan_of(task, data, model, out, settings)
+    plan = plan_of(task, data, model, out, settings, resume)
     from samoyed.reporting.progress import Reporter
-    from samoyed.training.job import train as run_job
+    from samoyed.training.job import train_or_resume
 
-    return run_job(plan, Reporter(quiet))
+    return train_or_resume(plan, Reporter(quiet))
+
+
+def resume(run: str | PathLike[str], *, quiet: bool = False) -> "Run":
+    """Goes on with a run that was stopped, killed or failed, from its last whole checkpoint, and returns it.
+
+    The result equals that of a run that was never stopped, bit for bit on the same machine. Raises RunError where there is
+    nothing to go on with, DataError where the data have changed, and what `train` raises.
+    """
+    from samoyed.reporting.progress import Reporter
+    from samoyed.training.job import resume as run_job
+
+    return run_job(Path(run), Reporter(quiet))
 
 
 def load(run: str | PathLike[str]) -> "Run":
@@ -115,11 +130,12 @@ def plan_of(
     model: str | None,
     out: str | PathLike[str] | None,
     settings: dict[str, Any],
+    resume: bool = False,
 ) -> Any:
     """Everything `train` was told, checked without loading PyTorch. Raises UsageError and DataError."""
     from samoyed.plan import make
 
-    return make(task, data, model, out, settings)
+    return make(task, data, model, out, settings, resume)
 
 
 class _FrontDoor(ModuleType):

@@ -16,7 +16,7 @@ from samoyed.errors import UsageError, nearest
 from samoyed.explaining.gradient_check import check_gradients
 from samoyed.reporting.progress import Reporter
 from samoyed.training.gather import found, gather
-from samoyed.training.job import device_of, environment
+from samoyed.training.machine import device_of, environment
 
 _SIZES: dict[str, Any] = {
     "image_shape": (1, 12, 12),

@@ -48,13 +48,27 @@ def train(
         ),
     ] = None,
     out: Annotated[Path | None, typer.Option("--out", help="The run directory. Default: runs/TASK/NUMBER.")] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the run in DIR if there is one; begin it if not.")
+    ] = False,
     json_: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Read data, train a network, measure it on data it did not see, and draw what it learned."""
     data, pairs = _data_first(data_and_settings or [])
     given = settings.parse_pairs(pairs)
-    run = samoyed.train(task, data, out=out, quiet=quiet, **given)
+    if resume and out is None:
+        raise UsageError("--resume needs to know which run", remedy="name it with --out DIR, or use samoyed resume RUN")
+    _give_run(samoyed.train(task, data, out=out, quiet=quiet, resume=resume, **given), json_)
+
+
+@app.command(name="resume", epilog="**Example**\n\nsamoyed resume runs/image-classification/1")
+def resume_(run: RunPath, json_: Json = False, quiet: Quiet = False) -> None:
+    """Go on with a run that was stopped or killed, from its last whole checkpoint, as if it had never stopped."""
+    _give_run(samoyed.resume(run, quiet=quiet), json_)
+
+
+def _give_run(run: Any, json_: bool) -> None:
     result = {
         "run": str(run.path),
         "task": run.config["task"],

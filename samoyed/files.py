@@ -38,7 +38,7 @@ def write_bytes(path: Path, data: bytes) -> None:
             with contextlib.suppress(OSError):
                 temporary.unlink(missing_ok=True)
             raise
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     except OSError as error:
         why = (error.strerror or str(error)).lower()
         remedy = "free some space" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "choose another place"
@@ -123,7 +123,7 @@ def _as_json(value: Any) -> str:
     return json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
     """Flushes a folder's own entry, so that the new name outlives a crash; some file systems cannot, and keep it anyway."""
     handle = os.open(folder, os.O_RDONLY)
     try:

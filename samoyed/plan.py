@@ -22,10 +22,13 @@ class Plan:
     out: Path | None
     given: dict[str, Any]
     settled: dict[str, dict[str, Any]]
+    said: str = ""
 
     @property
     def command(self) -> str:
         """The command that repeats the run."""
+        if self.said:
+            return self.said
         words = ["samoyed", "train", self.task, *([str(self.data)] if self.data else []), f"model={self.model}"]
         words += [f"{key}={as_text(value)}" for key, value in self.given.items() if key != "model"]
         if "seed" not in self.given:
@@ -39,8 +42,9 @@ def make(
     model: str | None,
     out: str | PathLike[str] | None,
     given: dict[str, Any],
+    resume: bool = False,
 ) -> Plan:
-    """Checks names, settings and paths. Raises UsageError for a mistake in the call, DataError for data that are not there."""
+    """Checks names, settings and paths; with `resume`, `out` may hold a run already. Raises UsageError for a mistake in the call, DataError for data that are not there."""
     task_form = catalog.task(task)
     model = model or given.get("model") or task_form.attributes["model"]
     model_form = catalog.model(task_form, str(model))
@@ -54,10 +58,32 @@ def make(
             f"the run would be written into the data folder {where}",
             remedy="work in another folder, or name one with --out DIR",
         )
-    if folder is not None:
+    if folder is not None and not (resume and (folder / "config.yaml").is_file()):
         _refuse_taken(folder)
     task_name = task.lower().replace("_", "-")
     return Plan(task_name, task_form, name, model_form, where, folder, dict(given), settled)
+
+
+def of_run(folder: Path) -> Plan:
+    """The plan that a run directory began with, checked like any other. Raises RunError where its config.yaml cannot be used."""
+    import yaml
+
+    path = folder / "config.yaml"
+    if not path.is_file():
+        raise RunError("there is no such run", where=folder, remedy="give a folder such as runs/image-classification/1")
+    try:
+        config = yaml.safe_load(path.read_text("utf-8"))
+        task_form = catalog.task(config["task"])
+        model_form = catalog.model(task_form, config["model"])
+        given = {key: value for owned in config["settings"].values() for key, value in owned.items()}
+        settled = catalog.settle(task_form, model_form, given)
+        data = None if config["data"] is None else Path(config["data"])
+        return Plan(
+            config["task"], task_form, config["model"], model_form, data, folder, given, settled, config["command"]
+        )
+    except (KeyError, TypeError, AttributeError, ValueError, OSError, UsageError, yaml.YAMLError) as error:
+        first = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise RunError(f"cannot be used: {first}", where=path, remedy="train anew") from error
 
 
 def run_folder(plan: Plan) -> Path:

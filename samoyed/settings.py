@@ -58,6 +58,7 @@ _WORDS = {
     "data": "name the file or folder without data=",
     "out": "write --out DIR",
     "quiet": "write --quiet",
+    "resume": "write --resume",
 }
 _SECONDS = {"s": 1.0, "min": 60.0, "m": 60.0, "h": 3600.0}
 

@@ -24,6 +24,7 @@ class RecurrentLanguageModel(nn.Module):
             out of a training step.
     """
 
+    state_axis: ClassVar[int] = 1  # where the batch is in the state
     core: ClassVar[Any]  # nn.RNN, nn.LSTM or nn.GRU
 
     def __init__(

@@ -6,7 +6,7 @@ from samoyed.reporting.figures import COLOURS, figure
 from samoyed.tasks import Picture, Task
 
 if TYPE_CHECKING:
-    from samoyed.training.trainer import Epoch
+    from samoyed.training.progress import Epoch
 
 
 def curves(epochs: "list[Epoch]", task: Task[Any, Any]) -> list[Picture]:

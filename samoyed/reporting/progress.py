@@ -6,13 +6,12 @@ of them; metrics.jsonl holds all.
 
 import math
 import time
-from collections.abc import Callable
 from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from samoyed.training.trainer import Epoch
+from samoyed.training.progress import Epoch
 
 _LINES = 40
 
@@ -24,7 +23,6 @@ class Reporter:
         self.console = Console(stderr=True, highlight=False, quiet=quiet, soft_wrap=True)
         self.live = self.console.is_terminal and not quiet
         self.epochs, self.unit = 1, "examples"
-        self.record: Callable[[Epoch], None] = lambda epoch: None
         self._stop = False
         self._bar: Progress | None = None
         self._row: TaskID | None = None
@@ -79,7 +77,6 @@ class Reporter:
 
     def passed(self, epoch: Epoch, left: float) -> None:
         """The epoch's permanent line."""
-        self.record(epoch)
         every = math.ceil(self.epochs / _LINES)
         if epoch.epoch % every and epoch.epoch != self.epochs:
             return

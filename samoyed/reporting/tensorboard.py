@@ -12,7 +12,7 @@ from samoyed.reporting.figures import style
 
 if TYPE_CHECKING:
     from samoyed.tasks import Picture
-    from samoyed.training.trainer import Epoch
+    from samoyed.training.progress import Epoch
 
 
 def needed() -> None:

@@ -75,6 +75,7 @@ class Task(ABC, Generic[E, B]):
     watch: ClassVar[str] = "loss"
     unit: ClassVar[str] = "examples"
     device: torch.device = torch.device("cpu")
+    carried: Any = None  # what flows from one batch into the next, as nested tuples of tensors
 
     # What is read, and how it is divided
 
@@ -145,6 +146,11 @@ class Task(ABC, Generic[E, B]):
         mean = self.objective(model, batch)
         descend(mean)
         return mean
+
+    def parts(self, model: nn.Module, batch: B, pieces: int) -> Iterator[B]:
+        """The batch in at most `pieces` micro-batches whose objectives add up to the batch's own."""
+        split = zip(*(tensor.chunk(pieces) for tensor in batch), strict=True)
+        return (type(batch)(*tensors) for tensors in split)
 
     def calibrate(self, model: nn.Module, valid: B) -> None:
         """Learns, once the weights are chosen, what the validation split says of the model's certainty. By default nothing."""

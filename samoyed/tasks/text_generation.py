@@ -1,6 +1,7 @@
 """Text generation: what comes next, one token at a time."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Literal, NamedTuple
 
@@ -74,7 +75,6 @@ class TextGeneration(Task[Text, Tokens]):
     ) -> None:
         self.tokens, self.sequence_length = tokens, sequence_length
         self.vocab_limit = vocab_limit or (30_000 if tokens == "words" else None)
-        self.carried: Any = None
 
     def split(self, parts: dict[str, list[Text]], seed: int) -> Split:
         parts = {
@@ -149,6 +149,16 @@ class TextGeneration(Task[Text, Tokens]):
     def objective(self, model: nn.Module, batch: Tokens) -> Mean:
         return cross_entropy(self._logits(model, batch), batch.tokens[:, 1:])
 
+    def parts(self, model: nn.Module, batch: Tokens, pieces: int) -> Iterator[Tokens]:
+        """Micro-batches of some streams each, every one with the state that those streams carry."""
+        axis: int = getattr(model, "state_axis", 0)
+        whole, carried = None if bool(batch.fresh[0]) else self.carried, []
+        for rows in torch.arange(len(batch.tokens), device=batch.tokens.device).chunk(pieces):
+            self.carried = _along(whole, partial(torch.index_select, dim=axis, index=rows))
+            yield Tokens(batch.tokens[rows], batch.fresh[rows])
+            carried.append(self.carried)
+        self.carried = _joined(carried, axis)
+
     @property
     def reported(self) -> dict[str, Metric]:
         unit = _UNITS[self.tokens]
@@ -217,12 +227,20 @@ class TextGeneration(Task[Text, Tokens]):
         if bool(batch.fresh[0]) or self.carried is None:
             self.carried = None
         logits, state = model(batch.tokens[:, :-1], self.carried)
-        self.carried = _detached(state)
+        self.carried = _along(state, Tensor.detach)
         made: Tensor = logits
         return made
 
 
-def _detached(state: Any) -> Any:
+def _along(state: Any, change: Callable[[Tensor], Tensor]) -> Any:
+    """The state with every tensor of it changed."""
     if isinstance(state, Tensor):
-        return state.detach()
-    return None if state is None else tuple(_detached(part) for part in state)
+        return change(state)
+    return None if state is None else tuple(_along(part, change) for part in state)
+
+
+def _joined(states: list[Any], axis: int) -> Any:
+    """One state from those of several parts of a batch."""
+    if isinstance(states[0], Tensor):
+        return torch.cat(states, axis)
+    return None if states[0] is None else tuple(_joined(list(parts), axis) for parts in zip(*states, strict=True))

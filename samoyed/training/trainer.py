@@ -1,61 +1,15 @@
-"""The only training loop. It knows no task and no model: a task gives batches and an objective, a model gives parameters."""
+"""The trainer: every setting that all descents share, and the optimiser made from them. `session` is the loop."""
 
-import math
-import time
-from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, Literal
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from samoyed.errors import TrainingError
-from samoyed.objectives import Mean
-from samoyed.schedules import SCHEDULES, Position, warmed
+from samoyed.schedules import SCHEDULES, warmed
 from samoyed.settings import Count, Duration, NonNegative, Positive, Share, Whole
 from samoyed.tasks import Task
-from samoyed.training.evaluation import Result, evaluate
-
-Weights = dict[str, Tensor]
-
-
-class Epoch(NamedTuple):
-    """What one pass gave; a line of metrics.jsonl."""
-
-    epoch: int
-    step: int
-    seconds: float
-    step_ms: float
-    per_second: float
-    learning_rate: float
-    loss: float
-    gradient_norm: float
-    valid: dict[str, Result]
-    best: bool
-
-
-class Watcher(Protocol):
-    """Is told how training goes, and may ask it to stop."""
-
-    def stepped(self, epoch: int, done: int, of: int, loss: float) -> None:
-        """After a step: `done` of `of` in this epoch."""
-
-    def passed(self, epoch: Epoch, left: float) -> None:
-        """After an epoch; `left` seconds are expected to remain."""
-
-    def stopping(self) -> bool:
-        """Whether to stop before the next step."""
-        ...
-
-
-@dataclass
-class Trained:
-    """What training leaves: the best and the last weights, every epoch, and why it ended."""
-
-    best: Weights
-    last: Weights
-    epochs: list[Epoch] = field(default_factory=list)
-    ended: Literal["finished", "early", "stopped", "failed"] = "finished"
-    why: str = ""
+from samoyed.training.progress import Trained, Watcher
+from samoyed.training.session import Session
 
 
 class Trainer:
@@ -79,6 +33,8 @@ class Trainer:
         patience: Stop after this many epochs without a better validation figure.
         seed: Of weights, order, dropout and splits.
         device: Where to compute: auto takes a GPU if there is one.
+        checkpoint_every: Time between checkpoints within an epoch, from which `samoyed resume` goes on after a crash, by
+            default a minute; at the end of an epoch one is written after a tenth of it.
         tensorboard: Whether to write TensorBoard events too, in RUN/tensorboard.
     """
 
@@ -101,78 +57,23 @@ class Trainer:
         patience: Count | None = None,
         seed: Whole = 0,
         device: Literal["auto", "cpu", "cuda", "mps"] = "auto",
+        checkpoint_every: Duration | None = None,
         tensorboard: bool = False,
     ) -> None:
         self.epochs, self.max_steps, self.max_time = epochs, max_steps, max_time
         self.batch_size, self.accumulate, self.seed = batch_size, accumulate, seed
-        self.device, self.tensorboard = device, tensorboard
+        self.device, self.tensorboard, self.checkpoint_every = device, tensorboard, checkpoint_every
         self.optimizer, self.learning_rate, self.weight_decay = optimizer, learning_rate, weight_decay
         self.momentum, self.nesterov = momentum, nesterov
         self.schedule, self.clip_norm, self.patience = warmed(SCHEDULES[schedule], warmup), clip_norm, patience
 
     def train(self, task: Task[Any, Any], model: nn.Module, train: Any, valid: Any, watcher: Watcher) -> Trained:
-        """Descends until the budget, patience or the user ends it.
+        """Descends until the budget, patience or the user ends it: a session from beginning to end."""
+        return self.session(task, model, train, valid, watcher).run()
 
-        A loss or gradient that is not finite never reaches the weights: training ends as "failed" with the weights of before.
-        """
-        optimizer = self.optimizer_of(model)
-        descent = _Descent(model, optimizer, self.clip_norm, self.accumulate)
-        per_epoch = math.ceil(task.steps(train, self.batch_size) / self.accumulate)
-        budget = min(self.epochs * per_epoch, self.max_steps or math.inf)
-        result = Trained(_copy(model), {})
-        best: tuple[float, ...] = ()
-        since_best, started = 0, time.monotonic()
-        model.train()
-        for epoch in range(1, self.epochs + 1):
-            began, first, spent = time.monotonic(), descent.steps, False
-            pooled = [0.0, 0.0]
-            try:
-                for batch in task.batches(train, self.batch_size, seed=self.seed, epoch=epoch):
-                    progress = self._progress(descent.steps / budget, started)
-                    if progress >= 1 or watcher.stopping():
-                        spent = True
-                        break
-                    position = Position(descent.steps, epoch - 1 + (descent.steps - first) / per_epoch, progress)
-                    rate = self.learning_rate * self.schedule(position)
-                    for group in optimizer.param_groups:
-                        group["lr"] = rate
-                    mean = task.update(model, batch, descent)
-                    loss, count = float(mean.total.detach()), float(mean.count)
-                    pooled = [pooled[0] + loss, pooled[1] + count]
-                    watcher.stepped(epoch, descent.steps - first, per_epoch, loss / count)
-                descent.flush()
-            except TrainingError as error:
-                result.ended, result.why = "failed", f"{error} (epoch {epoch}, step {descent.steps + 1})"
-                break
-            if pooled[1] == 0:
-                result.ended = "stopped" if watcher.stopping() else "finished"
-                break
-            seconds = time.monotonic() - began
-            results = evaluate(task, model, valid, self.batch_size)
-            rank = _rank(results, task.watch)
-            better = not result.epochs or rank < best
-            if better:
-                best, since_best, result.best = rank, 0, _copy(model)
-            else:
-                since_best += 1
-            steps = descent.steps - first
-            done = Epoch(
-                epoch, descent.steps, seconds, 1000 * seconds / max(1, steps), pooled[1] / seconds, rate,
-                pooled[0] / pooled[1], descent.mean_norm(), results, better,
-            )  # fmt: skip
-            result.epochs.append(done)
-            share = self._progress(descent.steps / budget, started)
-            watcher.passed(done, (time.monotonic() - started) * (1 - share) / max(share, 1e-9))
-            if watcher.stopping():
-                result.ended = "stopped"
-                break
-            if spent or share >= 1:
-                break
-            if self.patience is not None and since_best >= self.patience:
-                result.ended = "early"
-                break
-        result.last = _copy(model)
-        return result
+    def session(self, task: Task[Any, Any], model: nn.Module, train: Any, valid: Any, watcher: Watcher) -> Session:
+        """These settings at work on a model and data, ready to run, or to be restored first."""
+        return Session(self, task, model, train, valid, watcher)
 
     def optimizer_of(self, model: nn.Module) -> torch.optim.Optimizer:
         """The optimiser over the model's parameters, with weight decay on those of two or more axes only."""
@@ -187,74 +88,3 @@ class Trainer:
             return torch.optim.SGD(groups, self.learning_rate, momentum=self.momentum, nesterov=nesterov, fused=True)
         kind = torch.optim.AdamW if self.optimizer == "adamw" else torch.optim.Adam
         return kind(groups, self.learning_rate, fused=True)
-
-    def _progress(self, share: float, started: float) -> float:
-        clock = (time.monotonic() - started) / self.max_time if self.max_time else 0.0
-        return max(share, clock)
-
-
-class _Descent:
-    """One optimiser step per `accumulate` objectives: backward, check, clip, step. Called with the objective's sum and count."""
-
-    def __init__(self, model: nn.Module, optimizer: torch.optim.Optimizer, clip: float | None, accumulate: int) -> None:
-        self.optimizer, self.clip, self.accumulate = optimizer, clip, accumulate
-        self.named = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
-        self.steps, self._waiting, self._count = 0, 0, 0.0
-        self._norms, self._normed = 0.0, 0
-
-    def __call__(self, mean: Mean) -> None:
-        count = float(mean.count)
-        if not math.isfinite(float(mean.total.detach())):
-            raise TrainingError(
-                f"the loss is {float(mean.total.detach())}", remedy="try a smaller learning_rate, or clip_norm=1"
-            )
-        if self.accumulate == 1:
-            (mean.total / count).backward()  # type: ignore[no-untyped-call]
-            self._step()
-            return
-        mean.total.backward()  # type: ignore[no-untyped-call]
-        self._waiting, self._count = self._waiting + 1, self._count + count
-        if self._waiting == self.accumulate:
-            self.flush()
-
-    def flush(self) -> None:
-        """Steps on what has been accumulated, so that a last group may be smaller."""
-        if self._waiting:
-            gradients = [p.grad for _, p in self.named if p.grad is not None]
-            torch._foreach_div_(gradients, self._count)
-            self._waiting, self._count = 0, 0.0
-            self._step()
-
-    def mean_norm(self) -> float:
-        """The gradient's mean norm, before clipping, since it was last asked."""
-        mean = self._norms / max(1, self._normed)
-        self._norms, self._normed = 0.0, 0
-        return mean
-
-    def _step(self) -> None:
-        gradients = [p.grad for _, p in self.named if p.grad is not None]
-        norm = float(torch.nn.utils.get_total_norm(gradients, foreach=True))
-        if not math.isfinite(norm):
-            bad = next(
-                (n for n, p in self.named if p.grad is not None and not bool(p.grad.isfinite().all())), "all of them"
-            )
-            self.optimizer.zero_grad()
-            raise TrainingError(
-                f"the gradient of {bad} is not finite", remedy="try a smaller learning_rate, or clip_norm=1"
-            )
-        if self.clip is not None and norm > self.clip:
-            torch._foreach_mul_(gradients, self.clip / (norm + 1e-6))
-        self.optimizer.step()
-        self.optimizer.zero_grad()
-        self.steps += 1
-        self._norms, self._normed = self._norms + norm, self._normed + 1
-
-
-def _rank(results: dict[str, Result], watch: str) -> tuple[float, ...]:
-    """What the best epoch has least of: the watched metric, and where that ties, as on few examples, the loss."""
-    kept = [results[name] for name in (watch, "loss") if name in results]
-    return tuple(r.value if r.better == "lower" else -r.value for r in kept)
-
-
-def _copy(model: nn.Module) -> Weights:
-    return {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}

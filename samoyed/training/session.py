@@ -1,0 +1,261 @@
+"""One training in progress: the only loop. It knows no task and no model: a task gives batches and an objective, a model
+gives parameters.
+
+All that the rest of a training depends on is in `snapshot`; a session that is restored from one goes on as if it had never
+stopped, bit for bit on the same machine.
+"""
+
+import itertools
+import math
+import time
+from typing import Any, Literal
+
+import torch
+from torch import nn
+
+from samoyed.errors import TrainingError, UsageError
+from samoyed.schedules import Position
+from samoyed.tasks import Task
+from samoyed.training.checkpoint import Snapshot, Tensors, flatten, unflatten
+from samoyed.training.descent import Descent
+from samoyed.training.evaluation import Result, evaluate
+from samoyed.training.luck import MOST_ROLLBACKS, Memory, Spikes, is_out_of_memory
+from samoyed.training.progress import Epoch, Trained, Watcher, Weights
+
+
+class Session:
+    """A trainer's settings at work on one task, model and data. `run` descends until the budget, patience or the user ends it.
+
+    A loss or gradient that is not finite never reaches the weights, and a loss that runs away is not followed: training goes
+    back to the last epoch's beginning with half the learning rate, at most three times, and then ends as "failed" with the
+    best weights. A batch that is too large for the memory is taken in micro-batches of the same sum.
+    """
+
+    def __init__(
+        self, trainer: Any, task: Task[Any, Any], model: nn.Module, train: Any, valid: Any, watcher: Watcher
+    ) -> None:
+        self.trainer, self.task, self.model, self.watcher = trainer, task, model, watcher
+        self.data, self.valid = train, valid
+        self.optimizer: torch.optim.Optimizer = trainer.optimizer_of(model)
+        self.descent = Descent(model, self.optimizer, trainer.clip_norm, trainer.accumulate)
+        self.per_epoch = math.ceil(task.steps(train, trainer.batch_size) / trainer.accumulate)
+        self.budget = min(trainer.epochs * self.per_epoch, trainer.max_steps or math.inf)
+        self.result = Trained(copy_of(model), {})
+        self.best: tuple[float, ...] = ()
+        self.since_best = 0
+        self.epoch, self.done, self.first = 1, 0, 0  # the epoch, batches done in it, steps done before it
+        self.total, self.count, self.rate = 0.0, 0.0, 0.0
+        self.spikes, self.factor, self.rollbacks, self.pieces = Spikes(), 1.0, 0, 1
+        self.before = 0.0  # seconds of training before this session
+        self.started = self.began = time.monotonic()
+
+    def run(self) -> Trained:
+        """Trains to the end. What was reached is in `result` at any time."""
+        self.started = time.monotonic()
+        at_start = self.progress()
+        self.model.train()
+        going = True
+        while going and self.epoch <= self.trainer.epochs:
+            self.began = time.monotonic()
+            here = (self.descent.steps, self.count)
+            healthy = self.snapshot()
+            try:
+                whole = self._descend()
+            except TrainingError as error:
+                if self._roll_back(healthy, f"{error} (epoch {self.epoch}, step {self.descent.steps + 1})"):
+                    continue
+                break
+            if not whole and self.watcher.stopping():
+                self.watcher.save(self.snapshot())
+            if self.count == 0:
+                self._end("stopped" if self.watcher.stopping() else "finished")
+                break
+            going = self._close_epoch(whole, *here, at_start)
+        self.result.last = copy_of(self.model)
+        return self.result
+
+    def progress(self) -> float:
+        """The share of the budget that is spent, 0 to 1."""
+        limit = self.trainer.max_time
+        clock = (self.before + time.monotonic() - self.started) / limit if limit else 0.0
+        return float(max(self.descent.steps / self.budget, clock))
+
+    def snapshot(self) -> Snapshot:
+        """The state between two steps. Nothing of it is shared with the training that goes on."""
+        other: Tensors = {"rng.cpu": torch.get_rng_state()}
+        if self.task.device.type == "cuda":
+            other["rng.cuda"] = torch.cuda.get_rng_state(self.task.device)
+        facts = {
+            "steps": self.descent.steps,
+            "descent": self.descent.state(),
+            "epoch": self.epoch,
+            "done": self.done,
+            "first": self.first,
+            "total": self.total,
+            "count": self.count,
+            "best": list(self.best),
+            "since_best": self.since_best,
+            "spikes": self.spikes.state(),
+            "factor": self.factor,
+            "rollbacks": self.rollbacks,
+            "pieces": self.pieces,
+            "elapsed": self.before + time.monotonic() - self.started,
+            "epochs": [as_facts(epoch) for epoch in self.result.epochs],
+            "carried": flatten(self.task.carried, other, "carried"),
+        }
+        return Snapshot(
+            facts,
+            model=copy_of(self.model),
+            best=self.result.best,
+            optimizer={
+                f"{i}.{name}": value.detach().clone()
+                for i, state in self.optimizer.state_dict()["state"].items()
+                for name, value in state.items()
+                if isinstance(value, torch.Tensor)
+            },
+            other={name: tensor.detach().clone() for name, tensor in other.items()},
+        )
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Goes back to, or on from, a snapshot of a session with the same settings, task, model and data."""
+        facts, device = snapshot.facts, self.task.device
+        self.model.load_state_dict(snapshot.model)
+        whole = self.optimizer.state_dict()
+        whole["state"] = {}
+        for key, tensor in snapshot.optimizer.items():
+            index, _, name = key.partition(".")
+            whole["state"].setdefault(int(index), {})[name] = tensor.clone()
+        self.optimizer.load_state_dict(whole)
+        self.descent.restore(facts["descent"])
+        self.epoch, self.done, self.first = facts["epoch"], facts["done"], facts["first"]
+        self.total, self.count = facts["total"], facts["count"]
+        self.best, self.since_best = tuple(facts["best"]), facts["since_best"]
+        self.spikes, self.factor, self.rollbacks = Spikes(facts["spikes"]), facts["factor"], facts["rollbacks"]
+        self.pieces, self.before = facts["pieces"], facts["elapsed"]
+        self.result.best = {name: tensor.to(device) for name, tensor in snapshot.best.items()}
+        self.result.epochs = [from_facts(epoch) for epoch in facts["epochs"]]
+        self.task.carried = unflatten(facts["carried"], snapshot.other, device)
+        torch.set_rng_state(snapshot.other["rng.cpu"])
+        if "rng.cuda" in snapshot.other and device.type == "cuda":
+            torch.cuda.set_rng_state(snapshot.other["rng.cuda"], device)
+
+    def _descend(self) -> bool:
+        """The rest of the epoch; whether it came to its end."""
+        trainer, descent = self.trainer, self.descent
+        batches = self.task.batches(self.data, trainer.batch_size, seed=trainer.seed, epoch=self.epoch)
+        for batch in itertools.islice(batches, self.done, None):
+            progress = self.progress()
+            if progress >= 1 or self.watcher.stopping():
+                return False
+            steps = descent.steps - self.first
+            position = Position(descent.steps, self.epoch - 1 + steps / self.per_epoch, progress)
+            self.rate = self.factor * trainer.learning_rate * trainer.schedule(position)
+            for group in self.optimizer.param_groups:
+                group["lr"] = self.rate
+            loss, count = self._step(batch)
+            self.spikes.see(loss / count)
+            self.total, self.count, self.done = self.total + loss, self.count + count, self.done + 1
+            self.watcher.stepped(self.epoch, descent.steps - self.first, self.per_epoch, loss / count)
+            if descent.idle and self.watcher.due():
+                self.watcher.save(self.snapshot())
+        descent.flush()
+        return True
+
+    def _step(self, batch: Any) -> tuple[float, float]:
+        """One batch: its loss, summed, and the count. Doubles its pieces, and tries again, while memory runs out."""
+        memory, size = Memory(self.task), len(batch[0])
+        while True:
+            self.descent.parts = -(-size // -(-size // min(self.pieces, size)))  # what Tensor.chunk makes of it
+            parts = (batch,) if self.descent.parts == 1 else self.task.parts(self.model, batch, self.pieces)
+            try:
+                total, count = 0.0, 0.0
+                for part in parts:
+                    mean = self.task.update(self.model, part, self.descent)
+                    total, count = total + float(mean.total.detach()), count + float(mean.count)
+                return total, count
+            except (RuntimeError, MemoryError) as error:
+                if not is_out_of_memory(error):
+                    raise
+                if self.descent.parts == size or not self.descent.idle:
+                    raise UsageError(
+                        "memory runs out on a batch", remedy="set a smaller batch_size or a smaller model"
+                    ) from error
+            memory.again()
+            self.descent.forget()
+            self.pieces = 2 * self.descent.parts
+            self.watcher.warn(
+                f"memory ran out on a batch of {size}: it is taken in {self.pieces} parts, with the same sum"
+            )
+
+    def _roll_back(self, healthy: Snapshot, why: str) -> bool:
+        """Goes back to `healthy` with half the learning rate; False, and the end, after three times."""
+        if self.rollbacks == MOST_ROLLBACKS:
+            self._end("failed", why)
+            return False
+        rollbacks, elapsed = self.rollbacks + 1, self.before + time.monotonic() - self.started
+        factor = self.factor / 2
+        self.restore(healthy)
+        self.factor, self.rollbacks = factor, rollbacks
+        self.before = elapsed - (time.monotonic() - self.started)
+        self.watcher.warn(
+            f"{why}: back to the beginning of epoch {self.epoch} with half the learning rate ({rollbacks} of {MOST_ROLLBACKS})"
+        )
+        return True
+
+    def _close_epoch(self, whole: bool, steps_before: int, count_before: float, at_start: float) -> bool:
+        """Measures on the validation split and records the epoch; whether to go on."""
+        trainer, result = self.trainer, self.result
+        seconds = time.monotonic() - self.began
+        results = evaluate(self.task, self.model, self.valid, max(1, trainer.batch_size // self.pieces))
+        rank = rank_of(results, self.task.watch)
+        better = not result.epochs or rank < self.best
+        if better:
+            self.best, self.since_best, result.best = rank, 0, copy_of(self.model)
+        else:
+            self.since_best += 1
+        steps = max(1, self.descent.steps - steps_before)
+        done = Epoch(
+            self.epoch, self.descent.steps, seconds, 1000 * seconds / steps, (self.count - count_before) / seconds,
+            self.rate, self.total / self.count, self.descent.mean_norm(), results, better,
+        )  # fmt: skip
+        result.epochs.append(done)
+        self.epoch, self.done, self.first = self.epoch + 1, 0, self.descent.steps
+        self.total, self.count = 0.0, 0.0
+        share = self.progress()
+        spent = time.monotonic() - self.started
+        self.watcher.passed(done, spent * (1 - share) / max(share - at_start, 1e-9))
+        if self.watcher.stopping():
+            if whole:
+                self.watcher.save(self.snapshot())
+            self._end("stopped")
+        elif trainer.patience is not None and self.since_best >= trainer.patience and share < 1:
+            self._end("early")
+        elif whole and share < 1 and self.epoch <= trainer.epochs:
+            if self.watcher.due(epoch=True):
+                self.watcher.save(self.snapshot())
+            return True
+        return False
+
+    def _end(self, how: Literal["finished", "early", "stopped", "failed"], why: str = "") -> None:
+        self.result.ended, self.result.why = how, why
+
+
+def rank_of(results: dict[str, Result], watch: str) -> tuple[float, ...]:
+    """What the best epoch has least of: the watched metric, and where that ties, as on few examples, the loss."""
+    kept = [results[name] for name in (watch, "loss") if name in results]
+    return tuple(r.value if r.better == "lower" else -r.value for r in kept)
+
+
+def copy_of(model: nn.Module) -> Weights:
+    """The model's state, apart from it."""
+    return {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
+
+
+def as_facts(epoch: Epoch) -> dict[str, Any]:
+    """An epoch as JSON that gives it back."""
+    return epoch._asdict() | {"valid": {name: result._asdict() for name, result in epoch.valid.items()}}
+
+
+def from_facts(facts: dict[str, Any]) -> Epoch:
+    """The inverse of `as_facts`."""
+    return Epoch(**{**facts, "valid": {name: Result(**found) for name, found in facts["valid"].items()}})
