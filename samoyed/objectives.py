@@ -29,6 +29,11 @@ class Mean(NamedTuple):
         return self.total.sum() / self.count.sum()
 
 
+def full(values: Tensor) -> Tensor:
+    """Half precision as float32, anything else as it is: what losses and metrics are computed from."""
+    return values.float() if values.dtype in (torch.bfloat16, torch.float16) else values
+
+
 def cross_entropy(logits: Tensor, targets: Tensor, label_smoothing: float = 0.0) -> Mean:
     """Softmax and cross-entropy, -sum_k q_k log p_k, in nats, summed over all targets (Bridle 1990).
 

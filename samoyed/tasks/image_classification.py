@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from samoyed.errors import DataError, UsageError
 from samoyed.examples import Image
 from samoyed.features.pixels import Pixels
-from samoyed.objectives import Mean, cross_entropy
+from samoyed.objectives import Mean, cross_entropy, full
 from samoyed.reporting import classification
 from samoyed.settings import Count, Share
 from samoyed.sources import Source, no_such_path
@@ -132,8 +132,7 @@ class ImageClassification(Task[Image, Images]):
 
     def logits(self, model: nn.Module, images: Tensor) -> Tensor:
         """uint8 [B, C, H, W] -> [B, classes]."""
-        logits: Tensor = model(self.pixels.normalise(images))
-        return logits
+        return full(model(self.pixels.normalise(images)))
 
     def fitting(self, data: Images) -> tuple[Tensor, ...]:
         return self.pixels.normalise(data.images), data.labels

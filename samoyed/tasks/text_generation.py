@@ -13,7 +13,7 @@ from samoyed.decoding.sampling import continue_text
 from samoyed.errors import DataError
 from samoyed.examples import Text
 from samoyed.features.vocabulary import Vocabulary
-from samoyed.objectives import Mean, cross_entropy
+from samoyed.objectives import Mean, cross_entropy, full
 from samoyed.reporting import language
 from samoyed.settings import Count, Span
 from samoyed.sources import Source
@@ -228,8 +228,7 @@ class TextGeneration(Task[Text, Tokens]):
             self.carried = None
         logits, state = model(batch.tokens[:, :-1], self.carried)
         self.carried = _along(state, Tensor.detach)
-        made: Tensor = logits
-        return made
+        return full(logits)
 
 
 def _along(state: Any, change: Callable[[Tensor], Tensor]) -> Any:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from samoyed.errors import DataError, UsageError
 from samoyed.examples import Series
 from samoyed.features.scale import Scale
-from samoyed.objectives import Mean, squared_error
+from samoyed.objectives import Mean, full, squared_error
 from samoyed.reporting import forecasting
 from samoyed.settings import Count
 from samoyed.sources import Source
@@ -203,8 +203,7 @@ class TimeSeriesForecasting(Task[Series, Windows]):
     def forecast(self, model: nn.Module, past: Tensor) -> Tensor:
         """past [B, T, F] -> future [B, horizon], both scaled; the model sees and says differences from the last value."""
         last = past[:, -1:]
-        change: Tensor = model(past - last)
-        return change + last[:, :, 0]
+        return full(model(past - last)) + last[:, :, 0]
 
     def naive(self, past: Tensor) -> tuple[Tensor, Tensor]:
         """The last value repeated, and the value one season before each: both [B, horizon], scaled."""

@@ -22,6 +22,7 @@ from samoyed.run import Run
 from samoyed.training import checkpoint
 from samoyed.training.checkpoint import Snapshot
 from samoyed.training.evaluation import Result, evaluate
+from samoyed.training.execution import choose
 from samoyed.training.keeper import Keeper
 from samoyed.training.machine import environment, name_of
 from samoyed.training.prepare import SPLITS, Prepared, prepare
@@ -132,6 +133,8 @@ def _learn(job: Prepared, folder: Path, start: Snapshot | None, reporter: Report
         session = job.trainer.session(job.task, job.model, job.data["train"], job.data["valid"], keeper)
         if start is not None:
             session.restore(start)
+        elif job.trainer.execution == "auto":
+            session.execution = choose(session, lambda line: reporter.say(f"  {'execution':<10} {line}"))
         keeper.begin(session.result.epochs)
         return session.run()
     finally:

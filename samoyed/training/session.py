@@ -19,6 +19,7 @@ from samoyed.tasks import Task
 from samoyed.training.checkpoint import Snapshot, Tensors, flatten, unflatten
 from samoyed.training.descent import Descent
 from samoyed.training.evaluation import Result, evaluate
+from samoyed.training.execution import PLAIN, Execution
 from samoyed.training.luck import MOST_ROLLBACKS, Memory, Spikes, is_out_of_memory
 from samoyed.training.progress import Epoch, Trained, Watcher, Weights
 
@@ -46,11 +47,16 @@ class Session:
         self.epoch, self.done, self.first = 1, 0, 0  # the epoch, batches done in it, steps done before it
         self.total, self.count, self.rate = 0.0, 0.0, 0.0
         self.spikes, self.factor, self.rollbacks, self.pieces = Spikes(), 1.0, 0, 1
+        self.execution = PLAIN
         self.before = 0.0  # seconds of training before this session
         self.started = self.began = time.monotonic()
 
     def run(self) -> Trained:
         """Trains to the end. What was reached is in `result` at any time."""
+        with self.execution.prepared(self.model):
+            return self._run()
+
+    def _run(self) -> Trained:
         self.started = time.monotonic()
         at_start = self.progress()
         self.model.train()
@@ -99,6 +105,7 @@ class Session:
             "factor": self.factor,
             "rollbacks": self.rollbacks,
             "pieces": self.pieces,
+            "execution": list(self.execution),
             "elapsed": self.before + time.monotonic() - self.started,
             "epochs": [as_facts(epoch) for epoch in self.result.epochs],
             "carried": flatten(self.task.carried, other, "carried"),
@@ -131,6 +138,7 @@ class Session:
         self.total, self.count = facts["total"], facts["count"]
         self.best, self.since_best = tuple(facts["best"]), facts["since_best"]
         self.spikes, self.factor, self.rollbacks = Spikes(facts["spikes"]), facts["factor"], facts["rollbacks"]
+        self.execution = Execution(*facts["execution"])
         self.pieces, self.before = facts["pieces"], facts["elapsed"]
         self.result.best = {name: tensor.to(device) for name, tensor in snapshot.best.items()}
         self.result.epochs = [from_facts(epoch) for epoch in facts["epochs"]]
@@ -170,7 +178,8 @@ class Session:
             try:
                 total, count = 0.0, 0.0
                 for part in parts:
-                    mean = self.task.update(self.model, part, self.descent)
+                    with self.execution.precise(self.task.device):
+                        mean = self.task.update(self.model, part, self.descent)
                     total, count = total + float(mean.total.detach()), count + float(mean.count)
                 return total, count
             except (RuntimeError, MemoryError) as error:
@@ -206,7 +215,8 @@ class Session:
         """Measures on the validation split and records the epoch; whether to go on."""
         trainer, result = self.trainer, self.result
         seconds = time.monotonic() - self.began
-        results = evaluate(self.task, self.model, self.valid, max(1, trainer.batch_size // self.pieces))
+        with self.execution.precise(self.task.device):
+            results = evaluate(self.task, self.model, self.valid, max(1, trainer.batch_size // self.pieces))
         rank = rank_of(results, self.task.watch)
         better = not result.epochs or rank < self.best
         if better:

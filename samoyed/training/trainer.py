@@ -33,6 +33,8 @@ class Trainer:
         patience: Stop after this many epochs without a better validation figure.
         seed: Of weights, order, dropout and splits.
         device: Where to compute: auto takes a GPU if there is one.
+        execution: auto tries, in long trainings, whether other precisions, memory layouts or threads give the same losses
+            faster; plain is float32 throughout.
         checkpoint_every: Time between checkpoints within an epoch, from which `samoyed resume` goes on after a crash, by
             default a minute; at the end of an epoch one is written after a tenth of it.
         tensorboard: Whether to write TensorBoard events too, in RUN/tensorboard.
@@ -57,11 +59,13 @@ class Trainer:
         patience: Count | None = None,
         seed: Whole = 0,
         device: Literal["auto", "cpu", "cuda", "mps"] = "auto",
+        execution: Literal["auto", "plain"] = "auto",
         checkpoint_every: Duration | None = None,
         tensorboard: bool = False,
     ) -> None:
         self.epochs, self.max_steps, self.max_time = epochs, max_steps, max_time
         self.batch_size, self.accumulate, self.seed = batch_size, accumulate, seed
+        self.execution = execution
         self.device, self.tensorboard, self.checkpoint_every = device, tensorboard, checkpoint_every
         self.optimizer, self.learning_rate, self.weight_decay = optimizer, learning_rate, weight_decay
         self.momentum, self.nesterov = momentum, nesterov
