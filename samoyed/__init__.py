@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from samoyed import catalog
 from samoyed.errors import DataError, Interrupted, RunError, SamoyedError, TrainingError, UsageError
+from samoyed.files import MANIFEST
 
 if TYPE_CHECKING:
     from samoyed.run import Run
@@ -109,9 +110,14 @@ def resume(run: str | PathLike[str], *, quiet: bool = False) -> "Run":
 
 def load(run: str | PathLike[str]) -> "Run":
     """Opens a run directory. Raises RunError if it is unfinished or damaged. Nothing of the run is executed."""
+    from samoyed.plan import existing_run
+
+    path = existing_run(run)  # before PyTorch is loaded
+    if not (path / MANIFEST).is_file():
+        raise RunError("is not a finished run: it has no manifest.json", where=path)
     from samoyed.run import Run
 
-    return Run.load(Path(run))
+    return Run.load(path)
 
 
 def evaluate(run: str | PathLike[str], data: str | PathLike[str] | None = None) -> dict[str, Any]:
@@ -131,11 +137,12 @@ def plan_of(
     out: str | PathLike[str] | None,
     settings: dict[str, Any],
     resume: bool = False,
+    reading: bool = False,
 ) -> Any:
     """Everything `train` was told, checked without loading PyTorch. Raises UsageError and DataError."""
     from samoyed.plan import make
 
-    return make(task, data, model, out, settings, resume)
+    return make(task, data, model, out, settings, resume, reading)
 
 
 class _FrontDoor(ModuleType):

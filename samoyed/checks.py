@@ -12,7 +12,7 @@ from torch import nn
 
 import samoyed
 from samoyed import catalog, plan, settings
-from samoyed.errors import UsageError, nearest
+from samoyed.errors import UsageError
 from samoyed.explaining.gradient_check import check_gradients
 from samoyed.reporting.progress import Reporter
 from samoyed.training.gather import found, gather
@@ -52,9 +52,8 @@ def installation() -> list[tuple[str, str]]:
     return rows
 
 
-def data(task_name: str, where: str | None, given: dict[str, Any]) -> list[tuple[str, str]]:
+def data(made: plan.Plan) -> list[tuple[str, str]]:
     """The block that training would begin with. Raises what training would raise before its first step."""
-    made = plan.make(task_name, where, None, None, given)
     task = made.task_form.load()(**made.settled["task"])
     gathered = gather(task, made.data, Reporter(quiet=True))
     split = task.split(gathered.parts, made.settled["training"]["seed"])
@@ -62,19 +61,16 @@ def data(task_name: str, where: str | None, given: dict[str, Any]) -> list[tuple
     return found(task, gathered, split, made.data)
 
 
-def gradients(name: str, given: dict[str, Any]) -> dict[str, Any]:
+def gradients(entry: catalog.Entry, given: dict[str, Any]) -> dict[str, Any]:
     """Finite differences against autograd for every form of a model, at small sizes, in float64.
 
-    Raises UsageError for an unknown model, or one that has nothing to descend.
+    Raises UsageError for a model that has nothing to descend, or a setting that it lacks.
     """
-    known = catalog.models()
-    key = name.replace("-", "_")
-    if key not in known:
-        raise UsageError(f"there is no model called {name!r}", remedy=nearest(name, known))
+    name = entry.name
     rows: dict[str, Any] = {}
     worst, kinks, unverified = 0.0, 0, list[str]()
     used: set[str] = set()
-    for form in known[key].forms:
+    for form in entry.forms:
         if not form.sizes or not set(form.sizes) <= set(_SIZES):
             continue
         chosen = {k: settings.check(k, form.settings[k].annotation, v) for k, v in given.items() if k in form.settings}

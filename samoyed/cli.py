@@ -2,17 +2,16 @@
 errors to standard error; with --json standard output is one JSON object and nothing else.
 """
 
-import json
-import sys
-import traceback
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 import samoyed
-from samoyed import catalog, describe, settings
-from samoyed.errors import SamoyedError, UsageError, nearest
+from samoyed import catalog, describe, ending, settings
+from samoyed.errors import UsageError, nearest, shown
+from samoyed.files import check_manifest
+from samoyed.saying import columns, give, table_of_splits, to_stderr
 
 app = typer.Typer(
     add_completion=False,
@@ -28,6 +27,21 @@ app = typer.Typer(
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output and nothing else there.")]
 RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="A run directory, such as runs/image-classification/1.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"samoyed {samoyed.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _whole(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and end.", callback=_version, is_eager=True)
+    ] = False,
+) -> None:
+    pass
 
 
 @app.command(
@@ -59,16 +73,16 @@ def train(
     given = settings.parse_pairs(pairs)
     if resume and out is None:
         raise UsageError("--resume needs to know which run", remedy="name it with --out DIR, or use samoyed resume RUN")
-    _give_run(samoyed.train(task, data, out=out, quiet=quiet, resume=resume, **given), json_)
+    _say_run(samoyed.train(task, data, out=out, quiet=quiet, resume=resume, **given), json_)
 
 
 @app.command(name="resume", epilog="**Example**\n\nsamoyed resume runs/image-classification/1")
 def resume_(run: RunPath, json_: Json = False, quiet: Quiet = False) -> None:
     """Go on with a run that was stopped or killed, from its last whole checkpoint, as if it had never stopped."""
-    _give_run(samoyed.resume(run, quiet=quiet), json_)
+    _say_run(samoyed.resume(run, quiet=quiet), json_)
 
 
-def _give_run(run: Any, json_: bool) -> None:
+def _say_run(run: Any, json_: bool) -> None:
     result = {
         "run": str(run.path),
         "task": run.config["task"],
@@ -78,7 +92,7 @@ def _give_run(run: Any, json_: bool) -> None:
         "seconds": run.seconds,
         "report": str(run.report),
     }
-    _give(result, json_, lambda: _table_of_splits(run.metrics) + f"\n\nreport  {run.report}")
+    give(result, json_, lambda: table_of_splits(run.metrics) + f"\n\nreport  {run.report}")
 
 
 @app.command(epilog="**Example**\n\nsamoyed evaluate runs/image-classification/1 other-photos/")
@@ -91,7 +105,7 @@ def evaluate(
 ) -> None:
     """Measure a run on other data, or again on its own test split."""
     metrics = samoyed.load(run).evaluate(_existing(data), quiet=json_)
-    _give({"run": str(run), "metrics": metrics}, json_, lambda: _table_of_splits({"measured": metrics}))
+    give({"run": str(run), "metrics": metrics}, json_, lambda: table_of_splits({"measured": metrics}))
 
 
 @app.command(epilog="**Example**\n\nsamoyed predict runs/image-classification/1 dog.png cat.png")
@@ -105,7 +119,7 @@ def predict(
     """Answer for raw data that has no answer yet."""
     opened = samoyed.load(run)
     answers = [opened.predict(item) for item in raw]
-    _give({"run": str(run), "answers": answers}, json_, lambda: "\n".join(opened.task.say(a) for a in answers))
+    give({"run": str(run), "answers": answers}, json_, lambda: "\n".join(opened.task.say(a) for a in answers))
 
 
 @app.command(epilog='**Example**\n\nsamoyed generate runs/text-generation/1 "To be" --length 400 --temperature 0.7')
@@ -120,20 +134,20 @@ def generate(
     top_p: Annotated[
         float | None, typer.Option(min=0, max=1, help="Only the likeliest tokens that reach this share.")
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of the draws.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Of the draws.")] = 0,
     json_: Json = False,
 ) -> None:
     """Write on from a beginning with a text-generation run."""
     opened = samoyed.load(run)
     answer = opened.generate(beginning, length=length, temperature=temperature, top_k=top_k, top_p=top_p, seed=seed)
-    _give({"run": str(run), "answers": [answer]}, json_, lambda: opened.task.say(answer))
+    give({"run": str(run), "answers": [answer]}, json_, lambda: opened.task.say(answer))
 
 
 @app.command()
 def tasks(json_: Json = False) -> None:
     """List what can be learned."""
     found = samoyed.tasks()
-    _give({"tasks": found}, json_, lambda: _columns(found))
+    give({"tasks": found}, json_, lambda: columns(found))
 
 
 @app.command()
@@ -143,7 +157,7 @@ def models(
 ) -> None:
     """List the architectures."""
     found = samoyed.models(task)
-    _give({"models": found}, json_, lambda: _columns(found))
+    give({"models": found}, json_, lambda: columns(found))
 
 
 @app.command(name="describe")
@@ -152,9 +166,9 @@ def describe_(name: Annotated[str, typer.Argument(metavar="TASK|MODEL")], json_:
     known = {**catalog.tasks(), **catalog.models()}
     entry = next((known[key] for key in (name, name.replace("-", "_"), name.replace("_", "-")) if key in known), None)
     if entry is None:
-        raise UsageError(f"there is no task or model called {name!r}", remedy=nearest(name, known))
+        raise UsageError(f"there is no task or model called {shown(name)!r}", remedy=nearest(name, known))
     found = describe.facts(entry)
-    _give(found, json_, lambda: describe.text(found))
+    give(found, json_, lambda: describe.text(found))
 
 
 @app.command()
@@ -166,22 +180,29 @@ def check(
     json_: Json = False,
 ) -> None:
     """Check that Samoyed works here, or that data can be learned from, without training."""
+    data, pairs = _data_first(data_and_settings or [])
+    made = None if task is None else samoyed.plan_of(task, data, None, None, settings.parse_pairs(pairs), reading=True)
     from samoyed import checks
 
-    data, pairs = _data_first(data_and_settings or [])
-    rows = checks.installation() if task is None else checks.data(task, data, settings.parse_pairs(pairs))
-    _give({"found": [list(row) for row in rows]}, json_, lambda: "\n".join(f"{name:<14} {text}" for name, text in rows))
+    rows = checks.installation() if made is None else checks.data(made)
+    give({"found": [list(row) for row in rows]}, json_, lambda: "\n".join(f"{name:<14} {text}" for name, text in rows))
 
 
 @app.command()
 def report(run: RunPath, json_: Json = False) -> None:
     """Show where a run's report lies, and what was measured."""
     opened = samoyed.load(run)
-    found = {"report": str(opened.report), "metrics": opened.metrics, "command": opened.config["command"]}
-    _give(
+    check_manifest(opened.path, ("report.html",))
+    found = {
+        "report": str(opened.report),
+        "metrics": opened.metrics,
+        "ended": opened.ended,
+        "command": opened.config["command"],
+    }
+    give(
         found,
         json_,
-        lambda: f"{_table_of_splits(opened.metrics)}\n\nreport  {opened.report}\nagain   {opened.config['command']}",
+        lambda: f"{table_of_splits(opened.metrics)}\n\nreport  {opened.report}\nagain   {opened.config['command']}",
     )
 
 
@@ -199,10 +220,10 @@ def reproduce(
 
     if recipe is None:
         found = {name: f"{e.summary} Expected: {e.attributes['expected']}" for name, e in catalog.recipes().items()}
-        _give({"recipes": found}, json_, lambda: _columns(found))
+        give({"recipes": found}, json_, lambda: columns(found))
         return
-    outcome = running.run(recipe, _existing(data), out, echo=_to_stderr)
-    _give(outcome, json_, lambda: running.text(outcome))
+    outcome = running.run(recipe, _existing(data), out, echo=to_stderr)
+    give(outcome, json_, lambda: running.text(outcome))
     if not outcome["holds"]:
         raise typer.Exit(1)
 
@@ -216,10 +237,13 @@ def gradcheck(
     json_: Json = False,
 ) -> None:
     """Compare a model's gradients with finite differences, in float64. Costs two evaluations per number checked."""
+    entry = catalog.models().get(model.replace("-", "_"))
+    if entry is None:
+        raise UsageError(f"there is no model called {shown(model)!r}", remedy=nearest(model, catalog.models()))
     from samoyed import checks
 
-    found = checks.gradients(model, settings.parse_pairs(settings_ or []))
-    _give(found, json_, lambda: "\n".join(f"{k:<22} {v}" for k, v in found.items()))
+    found = checks.gradients(entry, settings.parse_pairs(settings_ or []))
+    give(found, json_, lambda: "\n".join(f"{k:<22} {v}" for k, v in found.items()))
     if not found["ok"]:
         raise typer.Exit(1)
 
@@ -236,32 +260,12 @@ def draw(
     from samoyed.recipes import running
 
     picture = running.draw(what, out)
-    _give({"picture": str(picture)}, json_, lambda: f"drawn  {picture}")
+    give({"picture": str(picture)}, json_, lambda: f"drawn  {picture}")
 
 
 def main() -> None:
     """Runs the command line; every error is one line on standard error, and a traceback only with --debug."""
-    debug = "--debug" in sys.argv
-    sys.argv = [word for word in sys.argv if word != "--debug"]
-    try:
-        app()
-    except SamoyedError as error:
-        if debug:
-            traceback.print_exc()
-        print(f"error: {error}", file=sys.stderr)
-        if "--json" in sys.argv:
-            print(json.dumps({"error": str(error)}))
-        sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        print("stopped", file=sys.stderr)
-        sys.exit(130)
-    except BrokenPipeError:
-        sys.exit(1)
-    except Exception as error:
-        if debug:
-            raise
-        print(f"internal error: {type(error).__name__}: {error}; run again with --debug and report it", file=sys.stderr)
-        sys.exit(1)
+    ending.carefully(lambda: app(standalone_mode=False))
 
 
 def _data_first(words: list[str]) -> tuple[str | None, list[str]]:
@@ -272,11 +276,13 @@ def _data_first(words: list[str]) -> tuple[str | None, list[str]]:
 
 
 def _existing(path: Path | None) -> Path | None:
+    if path is not None and str(path) == ".":  # what typer makes of an empty word
+        raise UsageError("DATA is empty", remedy="name a file or folder; ./ is the working folder")
     if path is not None and not _is_there(path):
         from samoyed.sources import no_such_path
 
         raise no_such_path(path)
-    return path
+    return None if path is None else path.expanduser()
 
 
 def _is_there(path: str | Path) -> bool:
@@ -284,30 +290,3 @@ def _is_there(path: str | Path) -> bool:
         return Path(path).expanduser().exists()
     except (OSError, ValueError, RuntimeError):  # a name that is too long, a zero byte, an unknown ~user
         return False
-
-
-def _give(found: dict[str, Any], as_json: bool, text: Any) -> None:
-    print(json.dumps(found, ensure_ascii=False) if as_json else text())
-
-
-def _to_stderr(line: str) -> None:
-    print(line, file=sys.stderr)
-
-
-def _columns(found: dict[str, str]) -> str:
-    width = max(map(len, found), default=0)
-    return "\n".join(f"{name:<{width}}  {text}" for name, text in found.items())
-
-
-def _table_of_splits(splits: dict[str, Any]) -> str:
-    """One row per metric, one column per split, each with its 95 % interval."""
-    from samoyed.training.evaluation import Result
-
-    first = next(iter(splits.values()))
-    names = list(first)
-    cells = [["", *splits]]
-    cells += [[f"{n} {first[n]['unit']}", *(Result(**found[n]).bare() for found in splits.values())] for n in names]
-    widths = [max(len(row[i]) for row in cells) for i in range(len(cells[0]))]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells
-    )

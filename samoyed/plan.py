@@ -43,17 +43,18 @@ def make(
     out: str | PathLike[str] | None,
     given: dict[str, Any],
     resume: bool = False,
+    reading: bool = False,
 ) -> Plan:
-    """Checks names, settings and paths; with `resume`, `out` may hold a run already. Raises UsageError for a mistake in the call, DataError for data that are not there."""
+    """Checks names, settings and paths; with `resume`, `out` may hold a run already; `reading` writes none. Raises UsageError for a mistake in the call, DataError for data that are not there."""
     task_form = catalog.task(task)
-    model = model or given.get("model") or task_form.attributes["model"]
+    model = given.get("model", task_form.attributes["model"]) if model is None else model
     model_form = catalog.model(task_form, str(model))
     name = next(key for key, form in catalog.models_for(task_form).items() if form is model_form)
     settled = catalog.settle(task_form, model_form, given)
     where = None if data is None else _existing(data, task_form, settled)
     target = _path("runs" if out is None else out, "--out")
     folder = None if out is None else Path(out).expanduser()  # as the user wrote it, for what is printed
-    if where is not None and where.is_dir() and target.is_relative_to(where):
+    if not reading and where is not None and where.is_dir() and target.is_relative_to(where):
         raise UsageError(
             f"the run would be written into the data folder {where}",
             remedy="work in another folder, or name one with --out DIR",
@@ -68,22 +69,44 @@ def of_run(folder: Path) -> Plan:
     """The plan that a run directory began with, checked like any other. Raises RunError where its config.yaml cannot be used."""
     import yaml
 
-    path = folder / "config.yaml"
+    from samoyed.stored import Config, brief
+
+    path = existing_run(folder) / "config.yaml"
     if not path.is_file():
-        raise RunError("there is no such run", where=folder, remedy="give a folder such as runs/image-classification/1")
+        raise RunError("is no run: it has no config.yaml", where=folder)
     try:
-        config = yaml.safe_load(path.read_text("utf-8"))
-        task_form = catalog.task(config["task"])
-        model_form = catalog.model(task_form, config["model"])
-        given = {key: value for owned in config["settings"].values() for key, value in owned.items()}
+        config = Config.model_validate(yaml.safe_load(path.read_text("utf-8")))
+        task_form = catalog.task(config.task)
+        model_form = catalog.model(task_form, config.model)
+        owned = config.settings
+        given = {**owned.task, **owned.model, **owned.training}
         settled = catalog.settle(task_form, model_form, given)
-        data = None if config["data"] is None else Path(config["data"])
-        return Plan(
-            config["task"], task_form, config["model"], model_form, data, folder, given, settled, config["command"]
-        )
-    except (KeyError, TypeError, AttributeError, ValueError, OSError, UsageError, yaml.YAMLError) as error:
-        first = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise RunError(f"cannot be used: {first}", where=path, remedy="train anew") from error
+    except (KeyError, TypeError, ValueError, OSError, RecursionError, UsageError, yaml.YAMLError) as error:
+        raise RunError(f"cannot be used: {brief(error)}", where=path, remedy="train anew") from error
+    data = None if config.data is None else Path(config.data)
+    return Plan(config.task, task_form, config.model, model_form, data, folder, given, settled, config.command)
+
+
+def existing_run(path: str | PathLike[str]) -> Path:
+    """The run directory at `path`, ~ followed. Raises RunError, which names a run nearby where there is none."""
+    try:
+        folder = Path(path).expanduser()
+        if folder.is_dir():
+            runs = [] if _is_run(folder) else [p for p in folder.iterdir() if _is_run(p)]
+            if runs:
+                newest = max(runs, key=lambda p: (int(p.name) if p.name.isdecimal() else -1, p.name))
+                raise RunError(
+                    "is not a finished run, but holds some", where=path, remedy=f"name one of them, such as {newest}"
+                )
+            return folder
+    except (OSError, RuntimeError, ValueError) as error:  # a name that is too long, an unknown ~user, a zero byte
+        why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise RunError(f"cannot be read: {why.lower()}", where=shown(path), remedy="check how it is spelled") from error
+    raise RunError("there is no such run", where=path, remedy="give a folder such as runs/image-classification/1")
+
+
+def _is_run(folder: Path) -> bool:
+    return (folder / "config.yaml").is_file()
 
 
 def run_folder(plan: Plan) -> Path:

@@ -9,6 +9,7 @@ import math
 import re
 import typing
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from annotated_types import Ge, Gt, Le, Lt
@@ -139,12 +140,21 @@ def seconds(text: str) -> float:
     return sum(float(number) * _SECONDS[unit] for number, unit in re.findall(r"(\d+(?:\.\d+)?)(h|min|m|s)", compact))
 
 
+def _is_there(word: str) -> bool:
+    try:
+        return bool(word) and Path(word).exists()
+    except (OSError, ValueError):
+        return False
+
+
 def parse_pairs(pairs: list[str]) -> dict[str, str]:
     """`["model=lenet", "epochs=20"]` as a mapping. Raises UsageError for anything that is not key=value, or is named twice."""
     found: dict[str, str] = {}
     for pair in pairs:
         key, equals, value = pair.partition("=")
         key = key.strip().lstrip("-").replace("-", "_")
+        if not equals and _is_there(pair):
+            raise UsageError(f"{shown(pair)} stands in the wrong place", remedy="DATA comes first, before the settings")
         if not equals or not key.isidentifier():
             raise UsageError(
                 f"{shown(pair)!r} is not understood",

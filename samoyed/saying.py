@@ -1,0 +1,40 @@
+"""What the verbs say: one JSON object, or texts and small tables for people."""
+
+import json
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from samoyed.errors import printable
+
+
+def give(found: dict[str, Any], as_json: bool, text: Callable[[], str]) -> None:
+    """Prints the one JSON object, or the text made for people."""
+    print(json.dumps(found, ensure_ascii="utf" not in (sys.stdout.encoding or "").lower()) if as_json else text())
+
+
+def to_stderr(line: str) -> None:
+    """Says how far the work is, away from its result."""
+    print(line, file=sys.stderr)
+
+
+def columns(found: dict[str, str]) -> str:
+    """Names and what they are, one per line."""
+    width = max(map(len, found), default=0)
+    return "\n".join(f"{name:<{width}}  {text}" for name, text in found.items())
+
+
+def table_of_splits(splits: dict[str, Any]) -> str:
+    """One row per metric, one column per split, each with its 95 % interval."""
+    from samoyed.training.evaluation import Result
+
+    first = next(iter(splits.values()))
+    names = list(first)
+    cells = [["", *splits]]
+    cells += [
+        [printable(f"{n} {first[n]['unit']}"), *(Result(**found[n]).bare() for found in splits.values())] for n in names
+    ]
+    widths = [max(len(row[i]) for row in cells) for i in range(len(cells[0]))]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells
+    )
