@@ -1,7 +1,7 @@
 """A run directory as an object: load it, predict, evaluate, write on.
 
-A run is config.yaml, features.json and model.safetensors, sealed by manifest.json; loading reads data only and executes
-nothing that is in it.
+A run is config.yaml, features.json, results.json and model.safetensors, sealed by manifest.json; loading reads data only,
+checks all of it, and executes nothing that is in it.
 """
 
 import json
@@ -11,57 +11,63 @@ from typing import Any
 
 import torch
 import yaml
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 from torch import nn
 
 from samoyed import catalog, settings
-from samoyed.errors import RunError, UsageError
+from samoyed.errors import DataError, RunError, UsageError
 from samoyed.files import check_manifest
+from samoyed.plan import existing_run
 from samoyed.reporting.progress import Reporter
+from samoyed.stored import Config, Results, brief
 from samoyed.tasks import Task, to_device
 from samoyed.training.evaluation import Result, evaluate
 from samoyed.training.gather import gather
 
 _NEEDED = ("config.yaml", "features.json", "model.safetensors", "results.json")
+_UNUSABLE = (
+    UsageError, AttributeError, KeyError, TypeError, ValueError, RuntimeError, RecursionError, MemoryError, OverflowError,
+    yaml.YAMLError, SafetensorError, UserWarning,
+)  # fmt: skip
 
 
 class Run:
-    """A trained model with its task. `path` is the run directory, `metrics` what was measured when it was trained."""
+    """A trained model with its task. `path` is the run directory, `config` what it was told, `metrics` what was measured."""
 
-    def __init__(self, path: Path, config: dict[str, Any], task: Task[Any, Any], model: nn.Module) -> None:
-        self.path, self.config, self.task, self.model = path, config, task, model
+    def __init__(self, path: Path, task: Task[Any, Any], model: nn.Module) -> None:
+        """Around the task and model of the run in `path`, whose files have been checked or have just been written."""
+        self.path, self.task, self.model = path, task, model
+        self.config: dict[str, Any] = _config(path).model_dump()
+        self._results: dict[str, Any] = Results.model_validate_json((path / "results.json").read_bytes()).model_dump()
         self.model.eval()
 
     @classmethod
     def load(cls, path: Path, device: str = "cpu") -> "Run":
         """Opens a run. Raises RunError if it is unfinished, damaged, or of a task or model that is not installed."""
-        from safetensors import SafetensorError
-        from safetensors.torch import load_file
-
-        if not path.is_dir():
-            raise RunError(
-                "there is no such run", where=path, remedy="give a folder such as runs/image-classification/1"
-            )
-        check_manifest(path, _NEEDED)
+        path = existing_run(path)
+        if check_manifest(path, _NEEDED).get("format") != 1:
+            raise RunError("is of a format that this version does not read", where=path, remedy="update samoyed")
         try:
-            config = yaml.safe_load((path / "config.yaml").read_text("utf-8"))
-            task_form = catalog.task(config["task"])
-            model_form = catalog.model(task_form, config["model"])
-            task: Task[Any, Any] = task_form.load()(**_checked(task_form, config["settings"]["task"]))
+            config = _config(path)
+            task_form = catalog.task(config.task)
+            model_form = catalog.model(task_form, config.model)
+            given = config.settings
+            catalog.settle(task_form, model_form, {**given.task, **given.model, **given.training})
+            task: Task[Any, Any] = task_form.load()(**_checked(task_form, given.task))
             task.restore(json.loads((path / "features.json").read_text("utf-8")))
             task.device = torch.device(device)
-            model = build(task, model_form, _checked(model_form, config["settings"]["model"]))
+            model = build(task, model_form, _checked(model_form, given.model))
             model.load_state_dict(load_file(path / "model.safetensors", device=device))
-        except (UsageError, KeyError, TypeError, ValueError, RuntimeError, yaml.YAMLError, SafetensorError) as error:
-            first = str(error).splitlines()[0] if str(error) else type(error).__name__
-            raise RunError(
-                f"cannot be opened: {first}", where=path, remedy="it may come from another version"
-            ) from error
-        return cls(path, config, task, model.to(device))
+            return cls(path, task, model.to(device))
+        except _UNUSABLE as error:
+            why = f"cannot be opened: {brief(error)}"
+            raise RunError(why, where=path, remedy="it may come from another version") from error
 
     @property
     def metrics(self) -> dict[str, Any]:
         """What was measured when the run was trained: split -> metric -> value, low, high, unit."""
-        found: dict[str, Any] = self._results()["metrics"]
+        found: dict[str, Any] = self._results["metrics"]
         return found
 
     @property
@@ -72,7 +78,12 @@ class Run:
     @property
     def seconds(self) -> float:
         """How long the training took."""
-        return float(self._results()["seconds"])
+        return float(self._results["seconds"])
+
+    @property
+    def ended(self) -> str:
+        """How training ended: finished, early (patience), stopped (by hand) or failed."""
+        return str(self._results["ended"])
 
     @property
     def report(self) -> Path:
@@ -80,7 +91,7 @@ class Run:
         return self.path / "report.html"
 
     def predict(self, raw: Any) -> dict[str, Any]:
-        """The answer to one raw thing (a path, an array, a text), decoded, as JSON. Raises DataError."""
+        """The answer to one raw thing (a path, an array, a text), decoded, as JSON. Raises DataError and UsageError."""
         with torch.inference_mode():
             return self.task.answer(self.model, self.task.read(raw))
 
@@ -100,6 +111,11 @@ class Run:
         Returns metric -> {value, low, high, unit, better, count}. Raises DataError.
         """
         where = self.config["data"] if data is None else data
+        if data is None and where is not None and not Path(where).exists():
+            remedy = "name DATA to measure it on"
+            raise DataError(
+                "there is no such file or folder, where the run's own data were", where=where, remedy=remedy
+            )
         gathered = gather(self.task, None if where is None else Path(where).expanduser(), Reporter(quiet))
         if data is None:
             examples = self.task.split(gathered.parts, self.config["settings"]["training"]["seed"]).test
@@ -108,10 +124,6 @@ class Run:
         rows = to_device(self.task.collate(examples), self.task.device)
         return as_json(evaluate(self.task, self.model, rows))
 
-    def _results(self) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads((self.path / "results.json").read_text("utf-8"))
-        return found
-
 
 def build(task: Task[Any, Any], form: catalog.Form, hyperparameters: dict[str, Any]) -> nn.Module:
     """The model in the sizes that the task supplies. Raises UsageError where the sizes make it impossible."""
@@ -119,8 +131,8 @@ def build(task: Task[Any, Any], form: catalog.Form, hyperparameters: dict[str, A
     try:
         model: nn.Module = form.load()(**{name: sizes[name] for name in form.sizes}, **hyperparameters)
     except (RuntimeError, ValueError, ZeroDivisionError) as error:
-        shown = ", ".join(f"{name} {sizes[name]}" for name in form.sizes)
-        raise UsageError(f"{form.name} cannot be built for {shown}: {error}") from error
+        text = ", ".join(f"{name} {sizes[name]}" for name in form.sizes)
+        raise UsageError(f"{form.name} cannot be built for {text}: {error}") from error
     return model
 
 
@@ -133,6 +145,10 @@ def count_parameters(model: nn.Module) -> int:
 def as_json(results: dict[str, Result]) -> dict[str, Any]:
     """Results as JSON."""
     return {name: result._asdict() for name, result in results.items()}
+
+
+def _config(path: Path) -> Config:
+    return Config.model_validate(yaml.safe_load((path / "config.yaml").read_text("utf-8")))
 
 
 def _checked(form: catalog.Form, given: dict[str, Any]) -> dict[str, Any]:

@@ -61,7 +61,8 @@ def _draw(
     content: Callable[[Any], bytes],
 ) -> tuple[list[Any], list[Any]]:
     """(kept, drawn): about `share` of each class's distinct contents."""
-    share = min(share, most / max(1, len(examples)))
+    capped = most < share * len(examples)
+    share = most / len(examples) if capped else share
     groups: dict[str, dict[bytes, list[int]]] = defaultdict(lambda: defaultdict(list))
     whose: dict[bytes, str] = {}  # one content under two labels belongs to the first of them
     for i, example in enumerate(examples):
@@ -70,8 +71,8 @@ def _draw(
     drawn: set[int] = set()
     for name in sorted(groups):
         alike = list(groups[name].values())
-        random.Random(f"{seed} {name}").shuffle(alike)
-        count = 0 if len(alike) < 2 else max(1, round(share * len(alike)))
+        random.Random(f"{seed} {name}".encode("utf-8", "surrogateescape")).shuffle(alike)
+        count = 0 if len(alike) < 2 else max(1, int(share * len(alike)) if capped else round(share * len(alike)))
         drawn.update(i for group in alike[:count] for i in group)
     kept = [e for i, e in enumerate(examples) if i not in drawn]
     return kept, [e for i, e in enumerate(examples) if i in drawn]

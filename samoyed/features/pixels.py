@@ -3,18 +3,37 @@
 import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 import torch
+from annotated_types import Ge, Gt, Le
 from numpy.typing import NDArray
 from PIL import Image as Pillow
+from pydantic import model_validator
 from torch import Tensor
 
 from samoyed.errors import UsageError
+from samoyed.stored import Stored
 
 _LARGEST_AS_IS = 64
 _VALUES_AT_ONCE = 2**23
+
+
+class PixelsState(Stored):
+    """What `Pixels.state` holds."""
+
+    channels: Literal[1, 3]
+    height: Annotated[int, Ge(1), Le(2**16)]
+    width: Annotated[int, Ge(1), Le(2**16)]
+    mean: list[float]
+    deviation: list[Annotated[float, Gt(0)]]
+
+    @model_validator(mode="after")
+    def _one_each(self) -> Self:
+        if not len(self.mean) == len(self.deviation) == self.channels:
+            raise ValueError("a mean and a deviation for each channel")
+        return self
 
 
 class Pixels:

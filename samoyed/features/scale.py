@@ -1,13 +1,23 @@
 """The scale of a series, learned from its training part. Legend: F features."""
 
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import torch
+from annotated_types import Gt
 from numpy.typing import NDArray
 from torch import Tensor
 
 from samoyed.errors import DataError
+from samoyed.stored import Stored
+
+
+class ScaleState(Stored):
+    """What `Scale.state` holds: one of each per feature."""
+
+    log: list[bool]
+    mean: list[float]
+    deviation: list[Annotated[float, Gt(0)]]
 
 
 class Scale:

@@ -2,8 +2,7 @@
 
 r, z = logistic(W x_t + U h_{t-1} + b), one W, U, b each; n = tanh(W x_t + b + r (U h_{t-1} + c)); h_t = (1 - z) n + z h_{t-1}.
 Computed by torch.nn.GRU. The language model and the forecaster are two forms of one architecture; a task takes the one whose
-sizes it supplies. Departure: the reset gate multiplies U h after the product, as in cuDNN, and z keeps the old state where the
-paper writes 1 - z.
+sizes it supplies. Departure: the reset gate multiplies U h after the product, as in cuDNN, where the paper resets h before it.
 """
 
 from torch import nn

@@ -8,6 +8,7 @@ import gzip
 import hashlib
 import http.client
 import io
+import urllib.error
 import urllib.request
 import zlib
 from collections.abc import Callable
@@ -64,6 +65,8 @@ def _get(url: str) -> bytes:
         with urllib.request.urlopen(url, timeout=30) as answer:  # the URLs are the project's own
             data: bytes = answer.read(_MOST_BYTES + 1)
     except (OSError, http.client.HTTPException) as error:
+        if isinstance(error, urllib.error.HTTPError):
+            error.close()
         raise DataError(
             f"cannot be fetched: {error}", where=url, remedy="get it yourself and name it as DATA"
         ) from error

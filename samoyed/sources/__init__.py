@@ -12,10 +12,20 @@ from typing import Any, ClassVar, NamedTuple
 from samoyed import catalog
 from samoyed.errors import DataError
 from samoyed.examples import Example
-from samoyed.sources._paths import no_such_path, unpacked_first, visible, without
+from samoyed.sources._paths import no_such_path, one_file, unpacked_first, visible, without
 from samoyed.sources._reading import looks_like_text, unreadable
 
-__all__ = ["Damaged", "Source", "named_splits", "needed", "no_such_path", "open_one", "open_splits"]
+__all__ = [
+    "ABOUT",
+    "Damaged",
+    "Source",
+    "named_splits",
+    "needed",
+    "no_such_path",
+    "one_file",
+    "open_one",
+    "open_splits",
+]
 
 MOST_DAMAGED = 0.1
 _SPLIT_NAMES = {
@@ -23,7 +33,7 @@ _SPLIT_NAMES = {
     "valid": ("valid", "validation", "val", "dev"),
     "test": ("test", "testing"),
 }
-_ABOUT = ("readme", "license", "licence", "source", "copying", "notice", "changelog")  # files about data, not data
+ABOUT = ("readme", "license", "licence", "source", "copying", "notice", "changelog")  # files about data, not data
 _NOUNS = {"Image": "pictures", "Text": "text", "Series": "series of numbers"}
 
 
@@ -85,7 +95,7 @@ def named_splits(path: Path) -> dict[str, Path]:
     """
     if not path.is_dir():
         return {}
-    inside = [p for p in visible(path) if _stem(p) not in _ABOUT]
+    inside = [p for p in visible(path) if _stem(p) not in ABOUT]
     named = {p: split for p in inside for split, names in _SPLIT_NAMES.items() if _stem(p) in names}
     if not named:
         return {}
@@ -161,7 +171,7 @@ def _beside(path: Path, parts: dict[str, Path]) -> list[str]:
     if not all(_stem(p) in known for p in parts.values()):
         return []  # divided by another rule than these names
     kinds = {_kind(p) for p in parts.values()}
-    others = [p.name for p in visible(path) if p not in parts.values() and _kind(p) in kinds and _stem(p) not in _ABOUT]
+    others = [p.name for p in visible(path) if p not in parts.values() and _kind(p) in kinds and _stem(p) not in ABOUT]
     return [f"beside the splits, and not read: {', '.join(others[:5])}"] if others else []
 
 

@@ -4,9 +4,11 @@ import difflib
 import os
 from collections import Counter
 from collections.abc import Iterable
+from os import PathLike
 from pathlib import Path
+from typing import Any
 
-from samoyed.errors import DataError
+from samoyed.errors import DataError, UsageError, shown
 from samoyed.sources._reading import unreadable
 
 _ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".7z", ".rar", ".bz2", ".xz")
@@ -85,6 +87,25 @@ def no_such_path(path: Path) -> DataError:
     else:
         remedy = f"it was looked for from the folder {Path.cwd()}"
     return DataError("there is no such file or folder", where=path, remedy=remedy)
+
+
+def one_file(raw: Any, wanted: str) -> Path:
+    """The file that a person named, ~ followed. Raises UsageError for what can be no path, DataError where no file is there."""
+    if raw == "":
+        raise UsageError(f"the path of the {wanted} is empty")
+    if not isinstance(raw, str | PathLike):
+        raise UsageError(f"{shown(repr(raw))} is no {wanted}", remedy=f"give the path of a {wanted}")
+    try:
+        path = Path(raw).expanduser()
+        if path.is_file():
+            return path
+        if path.is_dir():
+            raise DataError("is a folder", where=path, remedy=f"give one {wanted}")
+        missing = no_such_path(path)
+    except (OSError, ValueError, RuntimeError) as error:
+        why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise DataError(f"cannot be read: {why.lower()}", where=shown(raw), remedy="check how it is spelled") from error
+    raise missing
 
 
 def _hidden(name: str) -> bool:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from samoyed.errors import DataError
 from samoyed.examples import Text
-from samoyed.sources import Source
+from samoyed.sources import ABOUT, Source
 from samoyed.sources._paths import files_below
 from samoyed.sources._reading import read_text
 
@@ -45,4 +45,6 @@ class TextFiles(Source):
 
 
 def _texts(folder: Path) -> list[Path]:
-    return [p for p in files_below(folder) if p.name.lower().endswith((".txt", ".txt.gz"))]
+    """The texts below a folder; what is about them, such as a licence, only where there is nothing else."""
+    found = [p for p in files_below(folder) if p.name.lower().endswith((".txt", ".txt.gz"))]
+    return [p for p in found if p.name.split(".")[0].lower() not in ABOUT] or found

@@ -34,7 +34,7 @@ class Metric:
     def show(self, mean: float) -> float:
         """The reported value of a pooled mean, in `unit`."""
         if self.shown_as == "sqrt":
-            return math.sqrt(mean)
+            return math.sqrt(0.0 if mean < 0 else mean)
         if self.shown_as == "exp":
             return math.exp(min(mean, 700.0))
         return 100 * mean if self.percent else mean

@@ -3,21 +3,23 @@
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import Annotated, Any, ClassVar, NamedTuple
 
 import numpy as np
 import torch
+from annotated_types import MinLen
 from torch import Tensor, nn
 
-from samoyed.errors import DataError, UsageError
+from samoyed.errors import DataError, UsageError, printable
 from samoyed.examples import Image
-from samoyed.features.pixels import Pixels
+from samoyed.features.pixels import Pixels, PixelsState
 from samoyed.objectives import Mean, cross_entropy, full
 from samoyed.reporting import classification
 from samoyed.settings import Count, Share
-from samoyed.sources import Source, no_such_path
+from samoyed.sources import Source, one_file
 from samoyed.sources._pictures import Unreadable, decode
 from samoyed.splitting import stratified
+from samoyed.stored import Stored
 from samoyed.tasks import Metric, Picture, Split, Task
 
 _SIDE_KEPT = 256  # pictures are decoded to at most this, until their final size is known
@@ -28,6 +30,13 @@ class Images(NamedTuple):
 
     images: Tensor
     labels: Tensor
+
+
+class State(Stored):
+    """What was learned from the training split."""
+
+    classes: Annotated[list[str], MinLen(2)]
+    pixels: PixelsState
 
 
 class ImageClassification(Task[Image, Images]):
@@ -101,7 +110,8 @@ class ImageClassification(Task[Image, Images]):
         return {"classes": self.classes, "pixels": self.pixels.state()}
 
     def restore(self, state: dict[str, Any]) -> None:
-        self.classes, self.pixels = list(state["classes"]), Pixels(**state["pixels"])
+        found = State.model_validate(state)
+        self.classes, self.pixels = found.classes, Pixels(**found.pixels.model_dump())
 
     def sizes(self) -> dict[str, Any]:
         shape = (self.pixels.channels, self.pixels.height, self.pixels.width)
@@ -142,14 +152,12 @@ class ImageClassification(Task[Image, Images]):
             return raw
         if isinstance(raw, np.ndarray):
             pixels = raw[:, :, None] if raw.ndim == 2 else raw
-            if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] not in (1, 3):
+            if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] not in (1, 3) or not pixels.size:
                 raise UsageError(
                     f"an array of {raw.dtype} {raw.shape} is no picture", remedy="give uint8 [H, W] or [H, W, 3]"
                 )
             return Image(pixels, None, "array")
-        path = Path(raw)
-        if not path.is_file():
-            raise no_such_path(path)
+        path = one_file(raw, "picture")
         try:
             return Image(decode(path, self.source_options()["longest_side"]), None, str(path))
         except Unreadable as error:
@@ -163,15 +171,16 @@ class ImageClassification(Task[Image, Images]):
 
     def say(self, answer: dict[str, Any]) -> str:
         first = [f"{name} {p:.1%}" for name, p in list(answer["probs"].items())[:3]]
-        return f"{answer['input']}: {answer['label']}  ({', '.join(first)})"
+        return printable(f"{answer['input']}: {answer['label']}  ({', '.join(first)})")
 
     def pictures(self, model: nn.Module, split: Split, data: dict[str, Images]) -> list[Picture]:
         held_out = data["test"]
         parts = [self.logits(model, part.images).log_softmax(-1).cpu() for part in self.batches(held_out, 512)]
         log_probs, labels = torch.cat(parts), held_out.labels.cpu()
+        names = [printable(name) for name in self.classes]
         return [
-            classification.confusion(log_probs, labels, self.classes),
-            classification.mistakes(log_probs, labels, self.classes, held_out.images.cpu()),
+            classification.confusion(log_probs, labels, names),
+            classification.mistakes(log_probs, labels, names, held_out.images.cpu()),
             *classification.filters(model),
             classification.calibration(log_probs, labels),
         ]

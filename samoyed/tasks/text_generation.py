@@ -2,21 +2,24 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from os import PathLike
 from pathlib import Path
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
 import torch
+from annotated_types import MinLen
 from torch import Tensor, nn
 
 from samoyed import batching
 from samoyed.decoding.sampling import continue_text
-from samoyed.errors import DataError
+from samoyed.errors import DataError, UsageError
 from samoyed.examples import Text
 from samoyed.features.vocabulary import Vocabulary
 from samoyed.objectives import Mean, cross_entropy, full
 from samoyed.reporting import language
 from samoyed.settings import Count, Span
 from samoyed.sources import Source
+from samoyed.stored import Stored
 from samoyed.tasks import Metric, Picture, Split, Task
 
 _UNITS = {"characters": "character", "words": "word"}
@@ -24,10 +27,18 @@ _UNITS = {"characters": "character", "words": "word"}
 
 class Tokens(NamedTuple):
     """tokens int64 [B, T + 1]: inputs are all but the last of each row, targets all but the first; fresh bool [B]: whether the
-    row begins anew, so that no state is carried into it."""
+    row begins anew, so that no state is carried into it; scored bool [B]: whether its targets count when it is measured."""
 
     tokens: Tensor
     fresh: Tensor
+    scored: Tensor
+
+
+class State(Stored):
+    """What was learned from the training split."""
+
+    kind: Literal["characters", "words"]
+    tokens: Annotated[list[str], MinLen(1)]
 
 
 class TextGeneration(Task[Text, Tokens]):
@@ -121,7 +132,7 @@ class TextGeneration(Task[Text, Tokens]):
         return {"kind": self.vocabulary.kind, "tokens": self.vocabulary.tokens}
 
     def restore(self, state: dict[str, Any]) -> None:
-        self.vocabulary = Vocabulary(**state)
+        self.vocabulary = Vocabulary(**State.model_validate(state).model_dump())
 
     def sizes(self) -> dict[str, Any]:
         return {"vocab_size": len(self.vocabulary)}
@@ -131,20 +142,25 @@ class TextGeneration(Task[Text, Tokens]):
         stream = torch.cat([self.vocabulary.encode(e.text) for e in examples])
         if len(stream) < 2:
             raise DataError("a text of fewer than two tokens predicts nothing", where=examples[0].origin)
-        return Tokens(stream[None], torch.ones(1, dtype=torch.bool))
+        return _tokens(stream[None])
 
     def batches(self, data: Tokens, batch_size: int, *, seed: int = 0, epoch: int | None = None) -> Iterator[Tokens]:
-        stream = data.tokens[0]
-        if epoch is not None:  # begin each epoch elsewhere, so that the cuts between streams and chunks move
-            most = min(self.sequence_length, max(1, len(stream) // 4))
-            stream = stream[int(torch.randint(most, (), generator=batching.generator(seed, epoch))) :]
-        for tokens, fresh in batching.streams(stream, batch_size, self.sequence_length):
-            yield Tokens(tokens, torch.full((len(tokens),), fresh, device=tokens.device))
+        stream, length = data.tokens[0], self.sequence_length
+        if epoch is None:
+            for tokens, fresh, scored in batching.warmed_streams(stream, batch_size, length):
+                yield _tokens(tokens, fresh, scored)
+            return
+        # each epoch begins elsewhere, so that the cuts between streams and chunks move, and makes no more steps for that
+        rows = batching.rows_of(len(stream) - 1, batch_size, length)
+        most = max(1, min(length, len(stream) // 4) - rows + 1)
+        stream = stream[int(torch.randint(most, (), generator=batching.generator(seed, epoch))) :]
+        for tokens, fresh in batching.streams(stream, rows, length, rest=False):
+            yield _tokens(tokens, fresh)
 
     def steps(self, data: Tokens, batch_size: int) -> int:
         targets = data.tokens.shape[1] - 1
-        rows = max(1, min(batch_size, targets // self.sequence_length))
-        return -(-(targets // rows) // self.sequence_length) + (targets % rows > 0)
+        rows = batching.rows_of(targets, batch_size, self.sequence_length)
+        return -(-(targets // rows) // self.sequence_length)
 
     def objective(self, model: nn.Module, batch: Tokens) -> Mean:
         return cross_entropy(self._logits(model, batch), batch.tokens[:, 1:])
@@ -155,7 +171,7 @@ class TextGeneration(Task[Text, Tokens]):
         whole, carried = None if bool(batch.fresh[0]) else self.carried, []
         for rows in torch.arange(len(batch.tokens), device=batch.tokens.device).chunk(pieces):
             self.carried = _along(whole, partial(torch.index_select, dim=axis, index=rows))
-            yield Tokens(batch.tokens[rows], batch.fresh[rows])
+            yield Tokens(*(tensor[rows] for tensor in batch))
             carried.append(self.carried)
         self.carried = _joined(carried, axis)
 
@@ -173,7 +189,8 @@ class TextGeneration(Task[Text, Tokens]):
         targets = batch.tokens[:, 1:]
         surprise = -log_probs.gather(-1, targets[..., None])[..., 0].sum(1)
         wrong = (log_probs.argmax(-1) != targets).float().sum(1)
-        count = torch.full_like(surprise, targets.shape[1])
+        surprise, wrong = (torch.where(batch.scored, total, 0) for total in (surprise, wrong))
+        count = batch.scored.to(surprise) * targets.shape[1]
         return {"loss": Mean(surprise, count), "perplexity": Mean(surprise, count), "error": Mean(wrong, count)}
 
     def fitting(self, data: Tokens) -> tuple[Tensor, ...]:
@@ -182,11 +199,12 @@ class TextGeneration(Task[Text, Tokens]):
     def read(self, raw: Any) -> Text:
         if isinstance(raw, Text):
             return raw
-        path = Path(str(raw))
-        if len(str(raw)) < 200 and path.is_file():
+        if not isinstance(raw, str | PathLike):
+            raise UsageError(f"{raw!r} is no text", remedy="give a text, or the path of a text file")
+        if len(str(raw)) < 200 and str(raw).isprintable() and Path(raw).is_file():
             from samoyed.sources.text_files import TextFiles
 
-            return next(TextFiles(path).examples())
+            return next(TextFiles(Path(raw)).examples())
         return Text(str(raw), "the given text")
 
     def answer(
@@ -213,7 +231,7 @@ class TextGeneration(Task[Text, Tokens]):
         beginning = split.test[0].text[:80]
         samples = {t: self.answer(model, Text(beginning, "test"), 400, t)["continuation"] for t in (0.5, 0.8, 1.0)}
         end = min(401, data["test"].tokens.shape[1])
-        window = Tokens(data["test"].tokens[:, :end], torch.ones(1, dtype=torch.bool))
+        window = _tokens(data["test"].tokens[:, :end])
         log_probs = self._logits(model, window).log_softmax(-1)
         surprise = -log_probs.gather(-1, window.tokens[:, 1:, None])[0, :, 0]
         shown = [self.vocabulary.tokens[i] for i in window.tokens[0, 1:].tolist()]
@@ -229,6 +247,11 @@ class TextGeneration(Task[Text, Tokens]):
         logits, state = model(batch.tokens[:, :-1], self.carried)
         self.carried = _along(state, Tensor.detach)
         return full(logits)
+
+
+def _tokens(tokens: Tensor, fresh: bool = True, scored: bool = True) -> Tokens:
+    """[B, T + 1], with the same facts for each row."""
+    return Tokens(tokens, *(torch.full((len(tokens),), fact, device=tokens.device) for fact in (fresh, scored)))
 
 
 def _along(state: Any, change: Callable[[Tensor], Tensor]) -> Any:

@@ -1,32 +1,26 @@
 """Time-series forecasting: the next values of a series from its past."""
 
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from samoyed.errors import DataError, UsageError
+from samoyed.errors import DataError
 from samoyed.examples import Series
 from samoyed.features.scale import Scale
 from samoyed.objectives import Mean, full, squared_error
 from samoyed.reporting import forecasting
 from samoyed.settings import Count
-from samoyed.sources import Source
+from samoyed.sources import Source, one_file
+from samoyed.sources._arrays import series_of
 from samoyed.sources.series_table import SeriesTable, following, season_of
 from samoyed.splitting import tail
 from samoyed.tasks import Metric, Picture, Split, Task
+from samoyed.tasks._windows import State, Windows
 
 _COVERAGE = 0.8  # the share of validation errors that the drawn band holds
-
-
-class Windows(NamedTuple):
-    """past float32 [B, T, F], scaled, the target as feature 0; future float32 [B, horizon], the target, scaled alike."""
-
-    past: Tensor
-    future: Tensor
 
 
 class TimeSeriesForecasting(Task[Series, Windows]):
@@ -139,9 +133,10 @@ class TimeSeriesForecasting(Task[Series, Windows]):
         return {"target": self.column, "columns": self.columns, **sizes, "scale": self.scale.state(), "band": self.band}
 
     def restore(self, state: dict[str, Any]) -> None:
-        self.column, self.columns = state["target"], list(state["columns"])
-        self.steps_ahead, self.steps_back, self.period = state["horizon"], state["context"], state["season"]
-        self.scale, self.band = Scale(**state["scale"]), state["band"]
+        found = State.model_validate(state)
+        self.column, self.columns = found.target, found.columns
+        self.steps_ahead, self.steps_back, self.period = found.horizon, found.context, found.season
+        self.scale, self.band = Scale(**found.scale.model_dump()), found.band
         self.target = self.column
 
     def sizes(self) -> dict[str, Any]:
@@ -220,15 +215,8 @@ class TimeSeriesForecasting(Task[Series, Windows]):
         if isinstance(raw, Series):
             return raw
         if isinstance(raw, np.ndarray | list):
-            values = np.asarray(raw, dtype=np.float64)
-            values = values[:, None] if values.ndim == 1 else values
-            if values.ndim != 2 or values.shape[1] != len(self.columns):
-                raise UsageError(f"an array {values.shape} is no series of {', '.join(self.columns)}")
-            return Series(values, tuple(self.columns), tuple(str(i + 1) for i in range(len(values))), "array")
-        path = Path(raw)
-        if not path.is_file():
-            raise DataError("there is no such file", where=path)
-        return next(SeriesTable(path, **self.source_options()).examples())
+            return series_of(raw, self.columns)
+        return next(SeriesTable(one_file(raw, "table"), **self.source_options()).examples())
 
     def answer(self, model: nn.Module, example: Series) -> dict[str, Any]:
         values = self.scale.forward(torch.from_numpy(self._values(example))).float().to(self.device)

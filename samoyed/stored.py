@@ -1,0 +1,67 @@
+"""What a run directory's JSON and YAML must be, checked strictly: a run may come from anybody."""
+
+from typing import Annotated, Any
+
+from annotated_types import Ge
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
+
+Settings = dict[str, Any]
+
+
+def _seeded(training: Settings) -> Settings:
+    if not isinstance(training.get("seed"), int):
+        raise ValueError("no seed is in it")
+    return training
+
+
+class Stored(BaseModel):
+    """Facts in a file: exactly these keys, each of exactly its type, and no number that is infinite or none."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False, frozen=True)
+
+
+class Owned(Stored):
+    """Settings by whose they are."""
+
+    task: Settings
+    model: Settings
+    training: Annotated[Settings, AfterValidator(_seeded)]
+
+
+class Config(Stored):
+    """config.yaml."""
+
+    samoyed: str
+    task: str
+    model: str
+    data: str | None
+    settings: Owned
+    command: str
+
+
+class Figure(Stored):
+    """One measured figure with its interval; see `samoyed.training.evaluation.Result`."""
+
+    value: float
+    low: float
+    high: float
+    unit: str
+    better: str
+    count: int
+
+
+class Results(Stored):
+    """results.json."""
+
+    metrics: dict[str, dict[str, Figure]]
+    parameters: Annotated[int, Ge(0)]
+    seconds: Annotated[float, Ge(0)]
+    ended: str
+
+
+def brief(error: Exception) -> str:
+    """The first thing wrong, in one line: for a pydantic error the key and what it should be."""
+    if isinstance(error, ValidationError):
+        first = error.errors()[0]
+        return f"{'.'.join(map(str, first['loc']))}: {first['msg'].lower()}"
+    return str(error).splitlines()[0] if str(error) else type(error).__name__
