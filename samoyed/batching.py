@@ -11,15 +11,21 @@ from torch import Tensor
 
 Rows = TypeVar("Rows", bound=tuple[Tensor, ...])
 
-_MIX = 0x9E3779B97F4A7C15  # 2^64 / golden ratio: spreads neighbouring (seed, epoch) over all seeds
-
 
 def generator(seed: int, *counters: int) -> torch.Generator:
     """A fresh generator whose stream depends on nothing but the seed and the counters."""
-    state = seed
+    state = _mixed(seed)
     for counter in counters:
-        state = ((state ^ (counter + 1)) * _MIX + (state >> 7)) % 2**63
-    return torch.Generator().manual_seed(state)
+        state = _mixed(state + counter + 1)
+    return torch.Generator().manual_seed(state % 2**63)
+
+
+def _mixed(state: int) -> int:
+    """SplitMix64 (Steele, Lea & Flood 2014): every bit of 64 depends on every other, so that neighbours are far apart."""
+    state = (state + 0x9E3779B97F4A7C15) % 2**64
+    state = (state ^ state >> 30) * 0xBF58476D1CE4E5B9 % 2**64
+    state = (state ^ state >> 27) * 0x94D049BB133111EB % 2**64
+    return state ^ state >> 31
 
 
 def order(count: int, seed: int, epoch: int) -> Tensor:
@@ -42,18 +48,45 @@ def batches(rows: Rows, batch_size: int, indices: Tensor | None = None) -> Itera
         yield take(rows, chunk)
 
 
-def streams(tokens: Tensor, batch_size: int, length: int) -> Iterator[tuple[Tensor, bool]]:
+def rows_of(targets: int, batch_size: int, length: int) -> int:
+    """How many parallel streams a text of so many `targets` is cut into: `batch_size`, or fewer where it is short."""
+    return max(1, min(batch_size, targets // length))
+
+
+def streams(tokens: Tensor, batch_size: int, length: int, rest: bool = True) -> Iterator[tuple[Tensor, bool]]:
     """Cuts one stream into `batch_size` parallel streams, and those into chunks, so that state can be carried.
 
     tokens [N] -> ([B, T + 1], whether state starts anew); T is at most `length`. The last token of a chunk is the first of the
-    next, so that every token but the stream's first is predicted exactly once.
+    next, so that every token but the stream's first is predicted exactly once; what does not fill the streams evenly, fewer
+    than B tokens, comes last by itself, or not at all without `rest`.
     """
     targets = len(tokens) - 1
-    rows = max(1, min(batch_size, targets // length))
+    rows = rows_of(targets, batch_size, length)
     each = targets // rows
     starts = torch.arange(rows, device=tokens.device)[:, None] * each
     for begin in range(0, each, length):
         end = min(begin + length, each)
         yield tokens[starts + torch.arange(begin, end + 1, device=tokens.device)], begin == 0
-    if rows * each < targets:
+    if rest and rows * each < targets:
         yield tokens[None, rows * each :], True
+
+
+def warmed_streams(tokens: Tensor, batch_size: int, length: int) -> Iterator[tuple[Tensor, bool, bool]]:
+    """`streams` for measuring: ([B, T + 1], whether state starts anew, whether the chunk counts).
+
+    Every stream but the first begins with up to `length` tokens from before it that do not count, so that what is measured does
+    not depend on how many streams measure it: cutting a text for speed must not make a model forget.
+    """
+    targets = len(tokens) - 1
+    rows = rows_of(targets, batch_size, length)
+    each = targets // rows
+    warm = min(length, each)
+    yield from ((chunk, fresh, True) for chunk, fresh in streams(tokens[: each + 1], 1, length))
+    for starts, many in ((torch.arange(1, rows) * each, each), (torch.tensor([rows * each]), targets - rows * each)):
+        if len(starts) == 0 or many == 0:
+            continue
+        first = starts.to(tokens.device)[:, None]
+        yield tokens[first + torch.arange(-warm, 1, device=tokens.device)], True, False
+        for begin in range(0, many, length):
+            end = min(begin + length, many)
+            yield tokens[first + torch.arange(begin, end + 1, device=tokens.device)], False, True

@@ -19,7 +19,7 @@ def distribution(
     >>> distribution(torch.tensor([0.0, 1.0, 2.0]), top_k=1).tolist()
     [0.0, 0.0, 1.0]
     """
-    if temperature < 0:
+    if not temperature >= 0:
         raise ValueError(f"temperature is {temperature}; it is at least 0")
     if top_k is not None and top_k < 1:
         raise ValueError(f"top_k is {top_k}; it is at least 1")
@@ -27,7 +27,7 @@ def distribution(
         raise ValueError(f"top_p is {top_p}; it is above 0 and at most 1")
     if temperature == 0:
         return torch.zeros_like(logits).scatter_(-1, logits.argmax(-1, keepdim=True), 1.0)
-    probs = (logits / temperature).softmax(-1)
+    probs = ((logits - logits.amax(-1, keepdim=True)) / max(temperature, 1e-6)).softmax(-1)
     if top_k is None and top_p is None:
         return probs
     ranked, places = probs.sort(dim=-1, descending=True, stable=True)
@@ -55,6 +55,8 @@ def continue_text(
     The model is called as (tokens [1, T], state) -> (logits [1, T, V], state); its state is carried, so that each token costs
     one step.
     """
+    if length < 0:
+        raise ValueError(f"length is {length}; it is at least 0")
     draw = generator(seed)
     logits, state = model(beginning[None], None)
     following = logits[0, -1].softmax(-1)

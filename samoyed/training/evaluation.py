@@ -10,6 +10,7 @@ from torch import nn
 
 from samoyed.tasks import Metric, Task
 
+OVERFLOWN = 1.7976931348623157e308  # what stands for a figure that is infinite
 _RESAMPLES = 1000
 _Z = 1.959963984540054  # the normal quantile of 97.5 %
 
@@ -29,8 +30,13 @@ class Result(NamedTuple):
         return f"{self.value:.4g} ({self.low:.4g} to {self.high:.4g})"
 
 
-def evaluate(task: Task[Any, Any], model: nn.Module, data: Any, batch_size: int = 256) -> dict[str, Result]:
-    """Every metric of the task over all of `data`, in evaluation mode and without gradients."""
+def evaluate(
+    task: Task[Any, Any], model: nn.Module, data: Any, batch_size: int = 256, intervals: bool = True
+) -> dict[str, Result]:
+    """Every metric of the task over all of `data`, in evaluation mode and without gradients.
+
+    Without `intervals` they are left at the value, which spares their cost while training.
+    """
     entries: dict[str, list[NDArray[np.float64]]] = {}
     training = model.training
     model.eval()
@@ -40,19 +46,28 @@ def evaluate(task: Task[Any, Any], model: nn.Module, data: Any, batch_size: int 
                 pair = torch.stack([mean.total.reshape(-1).double(), mean.count.reshape(-1).double()])
                 entries.setdefault(name, []).append(pair.cpu().numpy())
     model.train(training)
-    return {name: pool(np.concatenate(entries[name], axis=1), metric) for name, metric in task.reported.items()}
+    return {
+        name: pool(np.concatenate(entries[name], axis=1), metric, intervals) for name, metric in task.reported.items()
+    }
 
 
-def pool(entries: NDArray[np.float64], metric: Metric) -> Result:
+def pool(entries: NDArray[np.float64], metric: Metric, interval: bool = True) -> Result:
     """entries [2, N], totals and counts per example -> the pooled figure.
 
     The interval of a share of things right or wrong is Wilson's (1927); of anything else, the bootstrap percentile over examples
     with 1,000 resamples and a fixed seed (Efron 1979), or the normal interval of a ratio above 20,000 examples. Neighbouring
     examples of a text or series depend on each other, so that there the interval is a lower bound on the doubt.
     """
+    with np.errstate(all="ignore"):
+        return _pool(entries, metric, interval)
+
+
+def _pool(entries: NDArray[np.float64], metric: Metric, interval: bool) -> Result:
     total, count = entries.sum(axis=1)
     mean = total / count
-    if metric.percent and np.isin(entries[0], (0.0, 1.0)).all() and (entries[1] == 1).all():
+    if not interval or not np.isfinite(mean):
+        low = high = mean
+    elif metric.percent and np.isin(entries[0], (0.0, 1.0)).all() and (entries[1] == 1).all():
         low, high = wilson(total, count)
     elif entries.shape[1] < 2:
         low = high = mean
@@ -65,8 +80,13 @@ def pool(entries: NDArray[np.float64], metric: Metric) -> Result:
         )
         ratios = (draws @ entries[0]) / (draws @ entries[1])
         low, high = np.quantile(ratios, (0.025, 0.975))
-    value, low, high = (metric.show(float(figure)) for figure in (mean, low, high))
+    value, low, high = (_finite(metric.show(float(figure))) for figure in (mean, low, high))
     return Result(value, low, high, metric.unit, metric.better, int(count))
+
+
+def _finite(figure: float) -> float:
+    """A figure that overflowed as the largest there is, since JSON has no infinity; a mean of nothing that is a number too."""
+    return figure if math.isfinite(figure) else math.copysign(OVERFLOWN, figure)
 
 
 def wilson(successes: float, count: float) -> tuple[float, float]:
@@ -78,4 +98,4 @@ def wilson(successes: float, count: float) -> tuple[float, float]:
     p, z2 = successes / count, _Z**2
     centre = (p + z2 / (2 * count)) / (1 + z2 / count)
     half = _Z / (1 + z2 / count) * math.sqrt(p * (1 - p) / count + z2 / (4 * count**2))
-    return max(0.0, centre - half), min(1.0, centre + half)
+    return min(p, max(0.0, centre - half)), max(p, min(1.0, centre + half))

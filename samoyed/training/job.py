@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
 
 import samoyed
 from samoyed import plan as plans
@@ -83,10 +82,14 @@ def resume(folder: Path, reporter: Reporter) -> Run:
 def _carry_out(job: Prepared, folder: Path, start: Snapshot | None, reporter: Reporter) -> Run:
     reporter.say(f"  {'model':<10} {job.plan.model}, {job.parameters:,} parameters, on {name_of(job.task.device)}")
     reporter.say(f"  {'run':<10} {folder}")
+    with _signals(reporter, wait=not hasattr(job.model, "fit")):
+        return _train_and_seal(job, folder, start, reporter)
+
+
+def _train_and_seal(job: Prepared, folder: Path, start: Snapshot | None, reporter: Reporter) -> Run:
     events = Events(folder) if job.trainer.tensorboard else None
     started = time.monotonic()
-    with _signals(reporter):
-        trained = _learn(job, folder, start, reporter, events)
+    trained = _learn(job, folder, start, reporter, events)
     seconds = time.monotonic() - started + (start.facts["elapsed"] if start else 0.0)
     if trained.ended in ("stopped", "failed") and not trained.epochs:
         if trained.ended == "failed":
@@ -116,7 +119,7 @@ def _carry_out(job: Prepared, folder: Path, start: Snapshot | None, reporter: Re
             f"stopped after {duration(seconds)}; {folder} holds the best weights until then, measured and drawn",
             remedy=_go_on(folder),
         )
-    return Run(folder, yaml.safe_load((folder / "config.yaml").read_text("utf-8")), task, model)
+    return Run(folder, task, model)
 
 
 def _learn(job: Prepared, folder: Path, start: Snapshot | None, reporter: Reporter, events: Events | None) -> Trained:
@@ -152,9 +155,9 @@ def _go_on(folder: Path) -> str | None:
 
 
 @contextmanager
-def _signals(reporter: Reporter) -> Iterator[None]:
-    """The first Ctrl-C or SIGTERM asks for a clean stop; a second Ctrl-C is not waited for."""
-    if threading.current_thread() is not threading.main_thread():
+def _signals(reporter: Reporter, wait: bool) -> Iterator[None]:
+    """The first Ctrl-C or SIGTERM asks for a clean stop, or where that is not waited for ends at once; a second one does."""
+    if not wait or threading.current_thread() is not threading.main_thread():
         yield
         return
     before = {kind: signal.getsignal(kind) for kind in (signal.SIGINT, signal.SIGTERM)}

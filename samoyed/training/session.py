@@ -18,7 +18,7 @@ from samoyed.schedules import Position
 from samoyed.tasks import Task
 from samoyed.training.checkpoint import Snapshot, Tensors, flatten, unflatten
 from samoyed.training.descent import Descent
-from samoyed.training.evaluation import Result, evaluate
+from samoyed.training.evaluation import OVERFLOWN, Result, evaluate
 from samoyed.training.execution import PLAIN, Execution
 from samoyed.training.luck import MOST_ROLLBACKS, Memory, Spikes, is_out_of_memory
 from samoyed.training.progress import Epoch, Trained, Watcher, Weights
@@ -64,9 +64,11 @@ class Session:
         while going and self.epoch <= self.trainer.epochs:
             self.began = time.monotonic()
             here = (self.descent.steps, self.count)
-            healthy = self.snapshot()
+            healthy, seconds = self.snapshot(), 0.0
             try:
                 whole = self._descend()
+                seconds = time.monotonic() - self.began
+                results = self._validate() if self.count else {}
             except TrainingError as error:
                 if self._roll_back(healthy, f"{error} (epoch {self.epoch}, step {self.descent.steps + 1})"):
                     continue
@@ -76,7 +78,7 @@ class Session:
             if self.count == 0:
                 self._end("stopped" if self.watcher.stopping() else "finished")
                 break
-            going = self._close_epoch(whole, *here, at_start)
+            going = self._close_epoch(whole, results, seconds, *here, at_start)
         self.result.last = copy_of(self.model)
         return self.result
 
@@ -199,6 +201,7 @@ class Session:
     def _roll_back(self, healthy: Snapshot, why: str) -> bool:
         """Goes back to `healthy` with half the learning rate; False, and the end, after three times."""
         if self.rollbacks == MOST_ROLLBACKS:
+            self.model.load_state_dict(healthy.model)
             self._end("failed", why)
             return False
         rollbacks, elapsed = self.rollbacks + 1, self.before + time.monotonic() - self.started
@@ -211,12 +214,29 @@ class Session:
         )
         return True
 
-    def _close_epoch(self, whole: bool, steps_before: int, count_before: float, at_start: float) -> bool:
-        """Measures on the validation split and records the epoch; whether to go on."""
-        trainer, result = self.trainer, self.result
-        seconds = time.monotonic() - self.began
+    def _validate(self) -> dict[str, Result]:
+        """Every metric on the validation split. Raises TrainingError where one overflows: the weights are far off then."""
         with self.execution.precise(self.task.device):
-            results = evaluate(self.task, self.model, self.valid, max(1, trainer.batch_size // self.pieces))
+            size = max(1, self.trainer.batch_size // self.pieces)
+            results = evaluate(self.task, self.model, self.valid, size, intervals=False)
+        for name, result in results.items():
+            if not abs(result.value) < OVERFLOWN:
+                raise TrainingError(
+                    f"the validation {name} is no finite number", remedy="try a smaller learning_rate, or clip_norm=1"
+                )
+        return results
+
+    def _close_epoch(
+        self,
+        whole: bool,
+        results: dict[str, Result],
+        seconds: float,
+        steps_before: int,
+        count_before: float,
+        at_start: float,
+    ) -> bool:
+        """Records the epoch; whether to go on."""
+        trainer, result = self.trainer, self.result
         rank = rank_of(results, self.task.watch)
         better = not result.epochs or rank < self.best
         if better:
@@ -225,7 +245,7 @@ class Session:
             self.since_best += 1
         steps = max(1, self.descent.steps - steps_before)
         done = Epoch(
-            self.epoch, self.descent.steps, seconds, 1000 * seconds / steps, (self.count - count_before) / seconds,
+            self.epoch, self.descent.steps, seconds, 1000 * seconds / steps, (self.count - count_before) / max(seconds, 1e-9),
             self.rate, self.total / self.count, self.descent.mean_norm(), results, better,
         )  # fmt: skip
         result.epochs.append(done)
