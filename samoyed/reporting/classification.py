@@ -71,7 +71,7 @@ def mistakes(log_probs: Tensor, labels: Tensor, classes: list[str], images: Tens
         return Picture("mistakes", "The surest mistakes", "There are none on the test split.", drawn)
     columns = min(8, len(ranked))
     rows = math.ceil(len(ranked) / columns)
-    drawn, axes = figure(1.15 * columns + 0.4, 1.5 * rows, rows, columns, squeeze=False)
+    drawn, axes = figure(max(2.4, 1.15 * columns + 0.4), 1.5 * rows, rows, columns, squeeze=False)
     for cell in axes.flat:
         cell.axis("off")
     for cell, i in zip(axes.flat, ranked, strict=False):
@@ -90,14 +90,14 @@ def filters(model: nn.Module, most: int = 32) -> list[Picture]:
     kernels = first.weight.detach().cpu()[:most]
     columns = min(8, len(kernels))
     rows = math.ceil(len(kernels) / columns)
-    drawn, axes = figure(0.95 * columns + 0.5, 0.95 * rows + 0.2, rows, columns, squeeze=False)
+    drawn, axes = figure(max(2.4, 0.95 * columns + 0.5), 0.95 * rows + 0.2, rows, columns, squeeze=False)
     drawn.set_layout_engine("constrained", w_pad=0.06, h_pad=0.06)
     for cell in axes.flat:
         cell.axis("off")
     for cell, kernel in zip(axes.flat, kernels, strict=False):
         limit = float(kernel.abs().max()) or 1.0
         if first.in_channels == 1:
-            cell.imshow(kernel[0], cmap="RdBu_r", vmin=-limit, vmax=limit)
+            cell.imshow(kernel[0].numpy(), cmap="RdBu_r", vmin=-limit, vmax=limit)
         else:
             cell.imshow((kernel.permute(1, 2, 0) / limit * 0.5 + 0.5).numpy())
     how = (

@@ -28,7 +28,7 @@ def curves(epochs: "list[Epoch]", task: Task[Any, Any]) -> list[Picture]:
     right.set_title("learning rate")
     for axes in (left, middle, right):
         axes.set_xlabel("epoch")
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
     left.set_ylim(bottom=min(0, min(e.loss for e in epochs)))
     caption = f"The dotted line marks epoch {best}, whose weights are kept: the best on the validation split."
     return [Picture("curves", "How it learned", caption, drawn)]

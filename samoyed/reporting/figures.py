@@ -7,6 +7,7 @@ SVG whose ink is `currentColor`, so that a page shows it in the reader's own the
 
 import io
 import re
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,12 +16,17 @@ from typing import Any
 import matplotlib
 from matplotlib import rcsetup
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
+from samoyed.errors import printable
 from samoyed.files import write_bytes
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C8C8C")
 MAP = "cividis"  # one hue ramp whose lightness alone carries the order (Nuñez 2018)
 _INK = "#123456"  # stands for the reader's text colour until the SVG is written
+
+_INK_IN_STYLE = re.compile(rf'((?:fill|stroke): ?){_INK}(?=[;"])')
+_TEXT_STYLE = re.compile(r"<text (?=style=|transform=|x=)")
 
 _STYLE: Any = {
     "figure.dpi": 110,
@@ -36,6 +42,7 @@ _STYLE: Any = {
     "grid.alpha": 0.22,
     "grid.linewidth": 0.6,
     "lines.linewidth": 1.8,
+    "text.parse_math": False,  # names of classes and columns may hold a dollar
     "legend.frameon": False,
     "image.cmap": MAP,
     "svg.fonttype": "none",
@@ -49,8 +56,10 @@ _STYLE: Any = {
 
 @contextmanager
 def style() -> Iterator[None]:
-    """Matplotlib's settings for every Samoyed figure, restored afterwards."""
-    with matplotlib.rc_context(_STYLE):
+    """Matplotlib's settings for every Samoyed figure, restored afterwards; it is silent on letters that its font lacks."""
+    with matplotlib.rc_context(_STYLE), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from", UserWarning)
+        warnings.filterwarnings("ignore", "constrained_layout not applied", UserWarning)
         yield
 
 
@@ -72,17 +81,26 @@ def figure(
 def to_svg(made: Figure) -> str:
     """The figure as an `<svg>` element whose ink follows the page's text colour."""
     buffer = io.StringIO()
+    _plain_texts(made)
     with style():
         made.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
     text = buffer.getvalue()
     text = text[text.index("<svg") :]
-    return re.sub(_INK, "currentColor", text)
+    text = _INK_IN_STYLE.sub(r"\1currentColor", text)
+    return _TEXT_STYLE.sub(r'<text xml:space="preserve" ', text)
 
 
 def to_png(made: Figure, path: Path, dpi: int = 150) -> Path:
     """Writes the figure to `path` as PNG, dark ink on white, and returns the path."""
     buffer = io.BytesIO()
+    _plain_texts(made)
     with style():
         made.savefig(buffer, format="png", dpi=dpi, facecolor="white", transparent=False)
     write_bytes(path, buffer.getvalue())
     return path
+
+
+def _plain_texts(made: Figure) -> None:
+    """Writes what no font can draw, such as half a character of a column's name, as an escape."""
+    for text in made.findobj(Text):
+        text.set_text("\n".join(map(printable, text.get_text().split("\n"))))

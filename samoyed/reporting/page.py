@@ -1,5 +1,6 @@
 """report.html: one self-contained file that says what was trained on what, how well, and shows it."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,16 +11,18 @@ from samoyed.files import write_text
 from samoyed.reporting.figures import to_png, to_svg
 from samoyed.tasks import Picture
 
+_TAG = re.compile(r"<[a-zA-Z][^<>]*>")
+_REFERENCE = re.compile(r'(?<=\s)id="|(?<=[:"\s])url\(#|href="#')
+
 
 def write_report(folder: Path, facts: dict[str, Any], pictures: list[Picture]) -> Path:
     """Writes plots/*.png and report.html into `folder`, and returns the page's path. `facts` are the template's words."""
     drawn = []
     for picture in pictures:
         to_png(picture.figure, folder / "plots" / f"{picture.name}.png")
-        svg = to_svg(picture.figure).replace(
-            "<svg ", f'<svg role="img" aria-label="{Markup.escape(picture.title)}" ', 1
-        )
-        drawn.append({"title": picture.title, "caption": picture.caption, "svg": Markup(_own_ids(svg, picture.name))})
+        svg = _own_ids(to_svg(picture.figure), picture.name)
+        svg = svg.replace("<svg ", f'<svg role="img" aria-label="{Markup.escape(picture.title)}" ', 1)
+        drawn.append({"title": picture.title, "caption": picture.caption, "svg": Markup(svg)})
     template = _environment().get_template("report.html.j2")
     page = folder / "report.html"
     write_text(page, template.render(pictures=drawn, **facts))
@@ -37,5 +40,5 @@ def _environment() -> Environment:
 
 
 def _own_ids(svg: str, name: str) -> str:
-    """Makes the ids of one drawing its own, since several share the page."""
-    return svg.replace('id="', f'id="{name}-').replace("url(#", f"url(#{name}-").replace('href="#', f'href="#{name}-')
+    """Makes the ids of one drawing its own, since several share the page; only inside tags, since texts may say anything."""
+    return _TAG.sub(lambda tag: _REFERENCE.sub(rf"\g<0>{name}-", tag[0]), svg)

@@ -11,6 +11,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from samoyed.errors import printable
 from samoyed.training.progress import Epoch
 
 _LINES = 40
@@ -20,17 +21,17 @@ class Reporter:
     """Prints to standard error; `quiet` prints nothing. Also told when to stop, through `request_stop`."""
 
     def __init__(self, quiet: bool = False) -> None:
-        self.console = Console(stderr=True, highlight=False, quiet=quiet, soft_wrap=True)
+        self.console = Console(stderr=True, highlight=False, quiet=quiet, soft_wrap=True, emoji=False)
         self.live = self.console.is_terminal and not quiet
         self.epochs, self.unit = 1, "examples"
         self._stop = False
         self._bar: Progress | None = None
         self._row: TaskID | None = None
-        self._shown = 0.0
+        self._shown, self._last = 0.0, ""
 
     def say(self, text: str = "") -> None:
         """One line for people."""
-        self.console.print(text, markup=False)
+        self.console.print(printable(text), markup=False)
 
     def block(self, title: str, rows: list[tuple[str, str]]) -> None:
         """A heading and its lines, the names in one column."""
@@ -40,7 +41,7 @@ class Reporter:
 
     def warn(self, text: str) -> None:
         """One line that should not be overlooked."""
-        self.console.print(f"warning: {text}", style="yellow", markup=False)
+        self.console.print(f"warning: {printable(text)}", style="yellow", markup=False)
 
     def request_stop(self, *_: Any) -> None:
         """Asks training to end at the next step."""
@@ -78,18 +79,25 @@ class Reporter:
     def passed(self, epoch: Epoch, left: float) -> None:
         """The epoch's permanent line."""
         every = math.ceil(self.epochs / _LINES)
-        if epoch.epoch % every and epoch.epoch != self.epochs:
-            return
+        line = self._line(epoch, left)
+        self._last = line if epoch.epoch % every and epoch.epoch not in (1, self.epochs) else ""
+        if not self._last:
+            self.say(line)
+
+    def _line(self, epoch: Epoch, left: float) -> str:
         name, first = next(iter(epoch.valid.items()))
         unit = first.unit if first.unit.startswith("%") else f" {first.unit}"
-        self.say(
+        return (
             f"epoch {epoch.epoch:>3}/{self.epochs}  loss {epoch.loss:<8.4g} valid {name} {first.value:.4g}{unit}"
             f"{' *' if epoch.best else '  '}  {epoch.step_ms:6.1f} ms/step  {epoch.per_second:>9,.0f} {self.unit}/s"
-            f"  lr {epoch.learning_rate:.2e}  {duration(left)} left"
+            f"  lr {epoch.learning_rate:.2e}  {duration(max(0.0, left))} left"
         )
 
     def end(self) -> None:
-        """After the last epoch, however it came."""
+        """After the last epoch, however it came; its line is never left out."""
+        if self._last:
+            self.say(self._last)
+            self._last = ""
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
