@@ -135,7 +135,7 @@ def _draw(out: Path, learned: Learned, curves: dict[float, tuple[float, float]])
         regions(panel, predict, -4, 4, points=400)
         for label, colour in ((0, COLOURS[1]), (1, COLOURS[0])):
             panel.scatter(*learned.x[learned.y == label].T.numpy(), s=1.5, color=colour)
-        panel.set(title=title, xlabel="$x_1$", ylabel="$x_2$", xticks=range(-4, 5, 2), yticks=range(-4, 5, 2))
+        panel.set(title=title, xlabel="x₁", ylabel="x₂", xticks=range(-4, 5, 2), yticks=range(-4, 5, 2))
         panel.text(-3.8, 0.2, "dotted: the truth", fontsize=8.5)
         for turn in range(3):  # the three lines that bound the six true sectors
             across, up = 6 * math.cos(turn * math.pi / 3), 6 * math.sin(turn * math.pi / 3)

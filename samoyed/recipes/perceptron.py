@@ -162,4 +162,4 @@ def _decisions(panel: Any, name: str, predict: Callable[[Tensor], Tensor]) -> No
         if value * target <= 0:
             panel.scatter(*place, s=260, facecolor="none", edgecolor="#222222", linewidth=1.4, zorder=4)
             panel.annotate("wrong", place, (0, 13), textcoords="offset points", ha="center", fontsize=8.5)
-    panel.set(xticks=[0, 1], yticks=[0, 1], xlabel="$x_1$", ylabel="$x_2$")
+    panel.set(xticks=[0, 1], yticks=[0, 1], xlabel="x₁", ylabel="x₂")

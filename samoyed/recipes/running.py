@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from samoyed import catalog
-from samoyed.errors import UsageError, nearest
+from samoyed.errors import UsageError, nearest, shown
 from samoyed.files import write_json
 from samoyed.recipes.outcome import Outcome
 from samoyed.reporting.figures import style
@@ -19,14 +19,14 @@ def run(name: str, data: Path | None, out: Path | None, echo: Callable[[str], No
     known = catalog.recipes()
     key = name.lower().replace("_", "-")
     if key not in known:
-        raise UsageError(f"there is no recipe called {name!r}", remedy=nearest(name, known))
+        raise UsageError(f"there is no recipe called {shown(name)!r}", remedy=nearest(name, known))
     entry = known[key]
     function = importlib.import_module(entry.module).run
     wants_data = "data" in inspect.signature(function).parameters
     if data is not None and not wants_data:
         raise UsageError(f"the recipe {key} makes its own data", remedy=f"samoyed reproduce {key}")
     folder = out or Path("runs") / "reproduce" / key
-    folder.mkdir(parents=True, exist_ok=True)
+    _make(folder)
     echo(f"{key}: {entry.summary}")
     with style():
         outcome: Outcome = function(folder, echo, data) if wants_data else function(folder, echo)
@@ -58,8 +58,18 @@ def draw(what: str, out: Path) -> Path:
     """The picture of a recipe that can be drawn alone. Raises UsageError for any other name."""
     drawable = [name for name, entry in catalog.recipes().items() if "draw" in entry.functions]
     if what not in drawable:
-        raise UsageError(f"{what!r} is nothing that can be drawn", remedy=nearest(what, drawable))
-    out.mkdir(parents=True, exist_ok=True)
+        raise UsageError(f"{shown(what)!r} is nothing that can be drawn", remedy=nearest(what, drawable))
+    _make(out.parent if out.suffix == ".png" else out)
     with style():
         picture: Path = importlib.import_module(catalog.recipes()[what].module).draw(out)
     return picture
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        why = "is a file" if folder.is_file() else (error.strerror or str(error)).lower()
+        raise UsageError(
+            f"no folder can be made at {folder}: it {why}", remedy="name another with --out DIR"
+        ) from error
