@@ -192,7 +192,7 @@ def check(
 def report(run: RunPath, json_: Json = False) -> None:
     """Show where a run's report lies, and what was measured."""
     opened = samoyed.load(run)
-    check_manifest(opened.path, ("report.html",))
+    check_manifest(opened.path)
     found = {
         "report": str(opened.report),
         "metrics": opened.metrics,

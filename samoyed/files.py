@@ -69,8 +69,8 @@ def write_manifest(folder: Path, facts: dict[str, Any]) -> None:
     write_json(folder / MANIFEST, {**sealed, "seal": _seal_of(sealed)})
 
 
-def check_manifest(folder: Path, names: tuple[str, ...]) -> dict[str, Any]:
-    """The manifest of `folder`, after checking that it and each of `names` are as they were sealed.
+def check_manifest(folder: Path, names: tuple[str, ...] | None = None) -> dict[str, Any]:
+    """The manifest of `folder`, after checking that it and each of `names`, or every file it lists, are as they were sealed.
 
     Raises RunError where the manifest or a file is missing, or a file's SHA-256 differs.
     """
@@ -79,7 +79,7 @@ def check_manifest(folder: Path, names: tuple[str, ...]) -> dict[str, Any]:
         raise RunError("is not a finished run: it has no manifest.json", where=folder)
     manifest = _unsealed(path)
     try:
-        expected = {name: manifest["files"][name]["sha256"] for name in names}
+        expected = {name: manifest["files"][name]["sha256"] for name in (names or manifest["files"])}
     except (KeyError, TypeError) as error:
         raise RunError(f"the manifest does not list {error}", where=path, remedy=_AGAIN) from error
     for name, digest in expected.items():
