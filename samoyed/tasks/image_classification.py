@@ -125,6 +125,13 @@ class ImageClassification(Task[Image, Images]):
     def collate(self, examples: Sequence[Image]) -> Images:
         index = {name: i for i, name in enumerate(self.classes)}
         labels = torch.tensor([index.get(str(e.label), -1) for e in examples], dtype=torch.int64)
+        if bool((labels < 0).all()):
+            theirs = ", ".join(sorted({printable(str(e.label)) for e in examples}, key=_natural)[:5])
+            raise DataError(
+                f"none of its classes ({theirs}) is one that was learned ({printable(', '.join(self.classes[:5]))})",
+                where=examples[0].origin,
+                remedy="name folders or labels as in training",
+            )
         return Images(self.pixels.stack(e.pixels for e in examples), labels)
 
     def objective(self, model: nn.Module, batch: Images) -> Mean:

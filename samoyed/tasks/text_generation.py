@@ -18,7 +18,7 @@ from samoyed.features.vocabulary import Vocabulary
 from samoyed.objectives import Mean, cross_entropy, full
 from samoyed.reporting import language
 from samoyed.settings import Count, Span
-from samoyed.sources import Source
+from samoyed.sources import Source, no_such_path
 from samoyed.stored import Stored
 from samoyed.tasks import Metric, Picture, Split, Task
 
@@ -205,6 +205,8 @@ class TextGeneration(Task[Text, Tokens]):
             from samoyed.sources.text_files import TextFiles
 
             return next(TextFiles(Path(raw)).examples())
+        if isinstance(raw, PathLike) or (Path(raw).suffix.lower() == ".txt" and len(raw.split()) == 1):
+            raise no_such_path(Path(raw))
         return Text(str(raw), "the given text")
 
     def answer(

@@ -18,6 +18,7 @@ from samoyed.reporting.figures import style
 from samoyed.reporting.page import write_report
 from samoyed.reporting.progress import duration
 from samoyed.run import as_json, count_parameters
+from samoyed.sources._paths import plural
 from samoyed.tasks import Picture, Task
 from samoyed.training.evaluation import Result
 from samoyed.training.machine import environment
@@ -88,7 +89,7 @@ def write_page(
         "headline": [
             (f"{main.value:.4g}{unit}", f"{name} on the test split, 95 % interval {main.low:.4g} to {main.high:.4g}"),
             (f"{job.parameters:,}", "parameters"),
-            (duration(seconds), f"training, {len(trained.epochs)} epochs" if trained.epochs else "fitting"),
+            (duration(seconds), f"training, {plural(len(trained.epochs), 'epoch')}" if trained.epochs else "fitting"),
         ],
         "results": {part: {key: value.bare() for key, value in found.items()} for part, found in results.items()},
         "metrics": {key: metric.unit for key, metric in job.task.reported.items()},
