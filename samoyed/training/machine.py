@@ -8,6 +8,7 @@ import torch
 
 import samoyed
 from samoyed.errors import UsageError
+from samoyed.sources._paths import plural
 
 
 def device_of(name: str) -> torch.device:
@@ -38,7 +39,7 @@ def name_of(device: torch.device) -> str:
     """The device for people."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    return f"{_processor()}, {torch.get_num_threads()} threads" if device.type == "cpu" else str(device)
+    return f"{_processor()}, {plural(torch.get_num_threads(), 'thread')}" if device.type == "cpu" else str(device)
 
 
 def _processor() -> str:
