@@ -55,6 +55,12 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, _as_json(value))
 
 
+def cache_folder() -> Path:
+    """Where derived files are kept: $SAMOYED_CACHE, else $XDG_CACHE_HOME/samoyed, else ~/.cache/samoyed."""
+    own = os.environ.get("SAMOYED_CACHE")
+    return Path(own) if own else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "samoyed"
+
+
 def sha256(path: Path) -> str:
     """The SHA-256 of a file's bytes, in hexadecimal."""
     with path.open("rb") as file:

@@ -16,8 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from samoyed.errors import DataError
-from samoyed.files import write_bytes
-from samoyed.sources._pictures import cache_folder
+from samoyed.files import cache_folder, write_bytes
 
 _MOST_BYTES = 2 * 2**30
 

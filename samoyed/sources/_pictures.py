@@ -23,7 +23,7 @@ from PIL import Image as Pillow
 from PIL import ImageOps, UnidentifiedImageError
 
 from samoyed.errors import SamoyedError
-from samoyed.files import write_bytes
+from samoyed.files import cache_folder, write_bytes
 
 FORMATS = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM")
 SUFFIXES = (".png", ".jpg", ".jpeg", ".gif", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm", ".pbm", ".pnm")
@@ -72,12 +72,6 @@ def decode_all(paths: Sequence[Path], longest_side: int | None) -> Iterator[Pixe
             yield from some
     if kept is not None and spent > _SLOW:
         _store(kept, results)
-
-
-def cache_folder() -> Path:
-    """Where derived files are kept: $SAMOYED_CACHE, else $XDG_CACHE_HOME/samoyed, else ~/.cache/samoyed."""
-    own = os.environ.get("SAMOYED_CACHE")
-    return Path(own) if own else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "samoyed"
 
 
 @contextlib.contextmanager

@@ -1,0 +1,73 @@
+"""Builds the kernels: one plain shared library from one C file, by whatever C compiler is at hand.
+
+`setup.py` runs this file for its names and options, so it imports nothing but the standard library.
+"""
+
+import contextlib
+import hashlib
+import os
+import secrets
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+FOLDER = Path(__file__).parent
+SOURCES = ("kernels.c", "lanes.h", "cells.h")
+OPTIONS = ("-O3", "-std=gnu11", "-ffp-contract=fast")
+SECONDS = 120
+
+
+def digest() -> str:
+    """Names what the sources and the options say, so that a library built from others is never taken for ours."""
+    whole = b"\0".join([*((FOLDER / name).read_bytes() for name in SOURCES), " ".join(OPTIONS).encode()])
+    return hashlib.sha256(whole).hexdigest()[:16]
+
+
+def compiler() -> list[str] | None:
+    """The command of the C compiler: $CC, else cc, gcc or clang where there is one."""
+    own = os.environ.get("CC", "").split()
+    found = (shutil.which(name) for name in (own[:1] or ["cc", "gcc", "clang"]))
+    program = next((path for path in found if path), None)
+    return [program, *own[1:]] if program else None
+
+
+def build(folder: Path) -> Path | None:
+    """The library in `folder`, built if it is not there; None where that cannot be done.
+
+    Several processes may ask at once: each that finds none builds its own under a name of its own and renames it, and on
+    systems with file locks the others wait for the first.
+    """
+    library = folder / f"kernels-{digest()}-{os.uname().machine if hasattr(os, 'uname') else 'windows'}.so"
+    if library.is_file():
+        return library
+    command = compiler()
+    if command is None:
+        return None
+    temporary = folder / f".{library.name}.{secrets.token_hex(8)}.tmp"
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with _lock(folder / ".kernels.lock"):
+            if not library.is_file():
+                define = f'-DSAMOYED_SOURCE="{digest()}"'
+                words = [*command, *OPTIONS, "-shared", "-fPIC", define, str(FOLDER / SOURCES[0]), "-o", str(temporary)]
+                subprocess.run(words, check=True, capture_output=True, timeout=SECONDS, stdin=subprocess.DEVNULL)
+                os.replace(temporary, library)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+    return library
+
+
+@contextlib.contextmanager
+def _lock(path: Path) -> Iterator[None]:
+    try:
+        import fcntl
+    except ImportError:
+        yield
+        return
+    with open(path, "w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield

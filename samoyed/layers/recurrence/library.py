@@ -1,0 +1,86 @@
+"""Finds the kernels' library and loads it, once: the one that was installed, or one built on first use in the user's cache."""
+
+import ctypes
+import functools
+import threading
+import warnings
+from pathlib import Path
+
+from samoyed.files import cache_folder
+from samoyed.layers.recurrence import build
+
+_LOADING = threading.Lock()
+_NONE = (
+    "recurrent layers run in plain PyTorch, which gives the same numbers more slowly: their kernels could not be built; "
+    "install a C compiler (gcc or clang)"
+)
+
+
+class Call(ctypes.Structure):
+    """One call of the kernels; kernels.c says what each field holds."""
+
+    _fields_ = [
+        *((name, ctypes.c_int64) for name in ("cell", "hidden", "steps", "begin", "end", "reverse", "threads")),
+        *(
+            (name, ctypes.c_void_p)
+            for name in ("first", "packed", "peephole", "bias", "gates", "extra", "y", "h", "c", "h0", "c0")
+        ),
+        *((name, ctypes.c_void_p) for name in ("dy", "dgates", "sums", "scratch")),
+    ]
+
+
+def library() -> ctypes.CDLL | None:
+    """The kernels, or None where there is no compiler and no built library; that is said once, as a RuntimeWarning."""
+    with _LOADING:
+        found = _load()
+    if found is None:
+        _say()
+    return found
+
+
+@functools.cache
+def _load() -> ctypes.CDLL | None:
+    for path in build.FOLDER.glob("_kernels*.so"):
+        found = _open(path)
+        if found is not None:
+            return found
+    path_or_none = build.build(cache_folder())
+    return _open(path_or_none) if path_or_none else None
+
+
+@functools.cache
+def _say() -> None:
+    warnings.warn(_NONE, RuntimeWarning, stacklevel=3)
+
+
+def _open(path: Path) -> ctypes.CDLL | None:
+    """The library at `path` with its signatures, or None if it cannot be loaded or was built from other sources."""
+    try:
+        found = ctypes.CDLL(str(path))
+        found.samoyed_source.restype = ctypes.c_char_p
+        if found.samoyed_source() != build.digest().encode():
+            return None
+    except (OSError, AttributeError):
+        return None
+    pointer, number = ctypes.c_void_p, ctypes.c_int64
+    for name in ("samoyed_forward", "samoyed_backward"):
+        getattr(found, name).argtypes, getattr(found, name).restype = (ctypes.POINTER(Call),), None
+    found.samoyed_previous.argtypes, found.samoyed_previous.restype = (ctypes.POINTER(Call), pointer), None
+    found.samoyed_packed_size.argtypes, found.samoyed_packed_size.restype = (number, number), number
+    found.samoyed_pack.argtypes, found.samoyed_pack.restype = (number, number, number, pointer, pointer), None
+    found.samoyed_choose.argtypes, found.samoyed_choose.restype = (ctypes.c_char_p,), ctypes.c_char_p
+    found.samoyed_large_pages.argtypes, found.samoyed_large_pages.restype = (pointer, number), None
+    found.samoyed_use_threads.argtypes, found.samoyed_use_threads.restype = (pointer,), None
+    found.samoyed_use_threads(_threads_of_torch())
+    found.samoyed_choose(None)
+    return found
+
+
+def _threads_of_torch() -> ctypes.c_void_p | None:
+    """How to start the threads of the OpenMP runtime that torch has loaded; None if it has none."""
+    for name in (None, "libgomp.so.1", "libomp.so", "libiomp5.so"):
+        try:
+            return ctypes.cast(ctypes.CDLL(name).GOMP_parallel, ctypes.c_void_p)
+        except (OSError, AttributeError, TypeError):
+            continue
+    return None
