@@ -4,7 +4,10 @@ import ctypes
 import functools
 import threading
 import warnings
+from collections.abc import Callable
 from pathlib import Path
+
+import torch
 
 from samoyed.files import cache_folder
 from samoyed.layers.recurrence import build
@@ -38,6 +41,15 @@ def library() -> ctypes.CDLL | None:
     return found
 
 
+def _available() -> bool:
+    """Whether there are kernels."""
+    return library() is not None
+
+
+# In a compiled graph the answer is a constant.
+available: Callable[[], bool] = torch.compiler.assume_constant_result(_available)  # type: ignore[no-untyped-call]
+
+
 @functools.cache
 def _load() -> ctypes.CDLL | None:
     for path in build.FOLDER.glob("_kernels*.so"):
@@ -50,7 +62,7 @@ def _load() -> ctypes.CDLL | None:
 
 @functools.cache
 def _say() -> None:
-    warnings.warn(_NONE, RuntimeWarning, stacklevel=3)
+    warnings.warn(_NONE, RuntimeWarning, stacklevel=2)
 
 
 def _open(path: Path) -> ctypes.CDLL | None:

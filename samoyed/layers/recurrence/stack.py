@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
 from samoyed.layers.recurrence.cells import Cell, LSTMCell, State, Weights
-from samoyed.layers.recurrence.library import library
+from samoyed.layers.recurrence.library import available
 from samoyed.layers.recurrence.reference import scan
 
 Engine = Literal["auto", "kernel", "reference"]
@@ -150,7 +150,7 @@ class Recurrent(nn.Module):
         ordered = input.transpose(0, 1) if self.batch_first else input
         sizes = [ordered.shape[1]] * ordered.shape[0]
         rows, state = self._rows(ordered.reshape(-1, input.shape[2]), sizes, None, hx)
-        output = rows.view(*ordered.shape[:2], -1)
+        output = rows.view(*ordered.shape[:2], rows.shape[1])
         return output.transpose(0, 1) if self.batch_first else output, state
 
     def _pack(self, input: Tensor, lengths: Tensor, steps: int, batch: int) -> PackedSequence | None:
@@ -187,12 +187,15 @@ class Recurrent(nn.Module):
         if self.engine == "kernel" and not applies:
             raise ValueError("the kernels take float32 on the CPU; use engine='auto'")
         same = self.engine == "auto" and self.cell.is_torchs
+        same = same and not (self.proj_size and x.device.type == "cpu")  # a plain loop there, and a warning
         narrow = same and torch.is_autocast_enabled(x.device.type)  # torch.nn's cells run in bfloat16 there
         kernel = self.engine != "reference" and applies and not narrow
-        kernel = kernel and (self.engine == "kernel" or (len(sizes) >= _STEPS and library() is not None))
+        kernel = kernel and (self.engine == "kernel" or (len(sizes) >= _STEPS and available()))
         if same and not kernel:
             return self._by_torch(x, sizes, batch_sizes, states)
-        run = self._by_kernel(sizes, batch_sizes) if kernel else partial(scan, self.cell, sizes=sizes)
+        run: Any = partial(scan, self.cell, sizes=sizes)
+        if kernel:
+            run = partial(self._by_kernel, _starts(sizes, batch_sizes))
         ends: list[State] = []
         answers: list[Tensor] = []
         for number, suffix in enumerate(self._suffixes):
@@ -230,27 +233,23 @@ class Recurrent(nn.Module):
         state = states if len(states) > 1 else states[0]
         settings = (self.bias, self.num_layers, self.dropout, self.training, self.bidirectional)
         if batch_sizes is None:
-            y, *ends = run(x.view(len(sizes), -1, x.shape[1]), state, flat, *settings, False)
+            y, *ends = run(x.view(len(sizes), sizes[0], x.shape[1]), state, flat, *settings, False)
             y = y.flatten(0, 1)
         else:
             y, *ends = run(x, batch_sizes, state, flat, *settings)
         return y, ends[0] if len(ends) == 1 else tuple(ends)
 
-    def _by_kernel(self, sizes: Sequence[int], batch_sizes: Tensor | None) -> Any:
+    def _by_kernel(
+        self, first: Tensor, x: Tensor, weights: Weights, state: State, reverse: bool
+    ) -> tuple[Tensor, State]:
+        """One layer in one direction; first int64 [T + 1] is the first row of each step."""
         from samoyed.layers.recurrence.kernel import recurrence
 
-        name = self.cell.kernel
-        first = F.pad(batch_sizes.cumsum(0), (1, 0)) if batch_sizes is not None else _equal(len(sizes), sizes[0])
-
-        def run(x: Tensor, weights: Weights, state: State, reverse: bool) -> tuple[Tensor, State]:
-            w = weights
-            used = (x, w.weight_ih, w.weight_hh, w.bias_ih, w.bias_hh, w.weight_peephole, *state)
-            keep = torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in used)
-            h, c = state[0], state[1] if len(state) > 1 else None
-            y, h, c, *_ = recurrence(*used[:6], h, c, first, name, reverse, keep)
-            return y, (h, c)[: self.cell.states]
-
-        return run
+        used = (x, *weights[:4], weights.weight_peephole, *state)
+        keep = torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in used)
+        h0, c0 = state[0], state[1] if len(state) > 1 else None
+        y, h, c, *_ = recurrence(*used[:6], h0, c0, first, self.cell.kernel, reverse, keep)
+        return y, (h, c) if len(state) > 1 else (h,)
 
 
 def _each(state: Any, change: Any) -> Any:
@@ -264,6 +263,8 @@ def _side_by_side(answers: list[Tensor]) -> Tensor:
     return answers[0] if len(answers) == 1 else torch.cat(answers, 1)
 
 
-def _equal(steps: int, batch: int) -> Tensor:
-    """The first row of each step where all sequences have all steps."""
-    return torch.arange(steps + 1) * batch
+def _starts(sizes: Sequence[int], batch_sizes: Tensor | None) -> Tensor:
+    """The first row of each step, and the end of the last."""
+    if batch_sizes is None:
+        return torch.arange(len(sizes) + 1) * sizes[0]
+    return F.pad(batch_sizes.cumsum(0), (1, 0))
