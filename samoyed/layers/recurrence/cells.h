@@ -11,22 +11,23 @@
 
 INLINE int64_t F(cut)(int64_t n, int64_t pieces, int64_t i) { return n * i / pieces; }
 
-/* packed: for each panel of output vectors, for each k, the panel's entries of column k; entry (j, k) of the matrix is
- * weight[j * by_output + k * by_input]. */
-static void F(pack)(const float *weight, int64_t outputs, int64_t depth, int64_t by_output, int64_t by_input, float *packed) {
-    int64_t vectors = (outputs + WIDTH - 1) / WIDTH, panels = (vectors + PANEL - 1) / PANEL;
-    for (int64_t p = 0; p < panels; p++) {
-        int64_t from = F(cut)(vectors, panels, p) * WIDTH, to = F(cut)(vectors, panels, p + 1) * WIDTH, wide = to - from;
-        float *panel = packed + from * depth;
-        if (by_output == 1) {
-            for (int64_t k = 0; k < depth; k++)
-                for (int64_t j = 0; j < wide; j++)
-                    panel[k * wide + j] = from + j < outputs ? weight[from + j + k * by_input] : 0.0f;
-        } else {
-            for (int64_t j = 0; j < wide; j++)
-                for (int64_t k = 0; k < depth; k++)
-                    panel[k * wide + j] = from + j < outputs ? weight[(from + j) * by_output + k * by_input] : 0.0f;
-        }
+INLINE int64_t F(panels)(int64_t outputs) { return ((outputs + WIDTH - 1) / WIDTH + PANEL - 1) / PANEL; }
+
+/* One panel of output vectors: for each k, the panel's entries of column k. Entry (j, k) of the matrix [outputs, depth] is
+ * weight[j * depth + k], or weight[k * outputs + j] if it is transposed. */
+static void F(pack)(const float *weight, int64_t outputs, int64_t depth, int transposed, int64_t p, float *packed) {
+    int64_t vectors = (outputs + WIDTH - 1) / WIDTH, count = F(panels)(outputs);
+    int64_t from = F(cut)(vectors, count, p) * WIDTH, wide = F(cut)(vectors, count, p + 1) * WIDTH - from;
+    int64_t real = outputs - from < wide ? outputs - from : wide;
+    float *panel = packed + from * depth;
+    for (int64_t start = 0; start < depth; start += 16) { /* so much of a panel stays in the first-level cache */
+        int64_t stop = start + 16 < depth ? start + 16 : depth;
+        if (transposed)
+            for (int64_t k = start; k < stop; k++) memcpy(panel + k * wide, weight + k * outputs + from, sizeof(float) * real);
+        else
+            for (int64_t j = 0; j < real; j++)
+                for (int64_t k = start; k < stop; k++) panel[k * wide + j] = weight[(from + j) * depth + k];
+        for (int64_t k = start; k < stop; k++) memset(panel + k * wide + real, 0, sizeof(float) * (wide - real));
     }
 }
 
@@ -74,7 +75,7 @@ static void F(any_tile)(int64_t rows, int64_t vectors, const float *panel, int64
 /* out [rows, outputs] (+)= in [rows, depth] M, with M packed. */
 static void F(multiply)(const float *packed, int64_t outputs, int64_t depth, const float *in, int64_t in_stride, float *out,
                         int64_t out_stride, int64_t rows, int add) {
-    int64_t vectors = (outputs + WIDTH - 1) / WIDTH, panels = (vectors + PANEL - 1) / PANEL, tiles = (rows + ROWS - 1) / ROWS;
+    int64_t vectors = (outputs + WIDTH - 1) / WIDTH, panels = F(panels)(outputs), tiles = (rows + ROWS - 1) / ROWS;
     for (int64_t p = 0; p < panels; p++) {
         int64_t v = F(cut)(vectors, panels, p), to = F(cut)(vectors, panels, p + 1);
         F(mask) last = F(lanes)(outputs - (to - 1) * WIDTH);
@@ -101,7 +102,7 @@ INLINE void F(rnn_row)(int kind, int64_t hidden, float *gates, float *h, float *
 
 INLINE void F(lstm_row)(int kind, int64_t hidden, float *gates, float *extra, const float *peephole, float *h, float *c, float *y) {
     float *at_i = gates, *at_f = gates + hidden, *at_g = gates + (kind == LSTM ? 2 : 1) * hidden, *at_o = at_g + hidden;
-    const float *p_f = peephole + hidden, *p_o = peephole + (kind == LSTM ? 2 : 1) * hidden;
+    const float *p_f = peephole ? peephole + hidden : 0, *p_o = peephole ? peephole + (at_g - gates) : 0;
     FOR_UNITS(hidden) {
         VEC old = LOAD(c), i = LOAD(at_i), f, o = LOAD(at_o), g = F(tanh)(LOAD(at_g));
         if (peephole) i += LOAD(peephole) * old;
@@ -162,7 +163,7 @@ INLINE void F(gru_before_row)(int64_t hidden, float *gates, float *h, float *y) 
 
 INLINE void F(step)(int kind, const recurrence *r, int64_t first, int64_t from, int64_t rows) {
     int64_t H = r->hidden, G = GATES[kind] * H;
-    float *gates = r->gates + first * G, *extra = r->extra + first * H, *y = r->y + first * H, *h = r->h + from * H;
+    float *gates = r->gates + first * G, *extra = r->extra ? r->extra + first * H : 0, *y = r->y + first * H, *h = r->h + from * H;
     const float *candidate = r->packed + (2 * H + WIDTH - 1) / WIDTH * WIDTH * H;
     F(multiply)(r->packed, kind < GRU_AFTER ? G : 2 * H, H, h, H, gates, G, rows, 1);
     if (kind == GRU_AFTER) {
@@ -300,7 +301,7 @@ INLINE void F(add_rows)(const float *d, int64_t width, int64_t rows, float *sums
 
 INLINE void F(step_back)(int kind, const recurrence *r, int64_t t, int64_t from, int64_t rows, float *sums) {
     int64_t H = r->hidden, G = GATES[kind] * H, D = DGATES[kind] * H, row = r->first[t] + from, base, limit;
-    const float *gates = r->gates + row * G, *extra = r->extra + row * H, *dy = r->dy ? r->dy + row * H : 0;
+    const float *gates = r->gates + row * G, *extra = r->extra ? r->extra + row * H : 0, *dy = r->dy ? r->dy + row * H : 0;
     const float *history = kind < LSTM || kind >= GRU_AFTER ? r->y : r->extra;
     const float *start = kind < LSTM || kind >= GRU_AFTER ? r->h0 : r->c0;
     float *d = r->dgates + (row - r->first[r->begin]) * D, *dh = r->h + from * H, *scratch = r->scratch + from * H;

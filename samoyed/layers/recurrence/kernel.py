@@ -53,9 +53,10 @@ def _call(cell: str, weight_hh: Tensor, first: Tensor, reverse: bool, backward: 
     """A call with what is the same for all pieces, and the packed matrix that it points to."""
     kernels, kind, hidden = _loaded(), KINDS.index(cell), weight_hh.shape[1]
     packed = weight_hh.new_empty(kernels.samoyed_packed_size(kind, hidden))
-    kernels.samoyed_pack(kind, hidden, backward, weight_hh.contiguous().data_ptr(), packed.data_ptr())
     work = int(first[-1]) * weight_hh.numel()
     threads = 1 if work < SMALL else min(torch.get_num_threads(), int(first[1]))
+    weight_hh = weight_hh.contiguous()
+    kernels.samoyed_pack(kind, hidden, backward, threads, weight_hh.data_ptr(), packed.data_ptr())
     call = Call(cell=kind, hidden=hidden, steps=len(first) - 1, reverse=reverse, threads=threads)
     call.first, call.packed = first.data_ptr(), packed.data_ptr()
     return call, packed
@@ -202,20 +203,24 @@ def recurrence_backward(
     turn = cell == "gru_after"
     into_x = _candidate_first(weight_ih, hidden) if turn else weight_ih
     dx = torch.empty_like(x, memory_format=torch.contiguous_format) if need_x else none.clone()
-    d_ih, d_hh = torch.zeros_like(weight_ih), torch.zeros_like(weight_hh)
-    for call.begin, call.end in pieces:
+    d_ih, d_hh = torch.empty_like(into_x), weight_hh.new_empty(weight_hh.shape)
+    for number, (call.begin, call.end) in enumerate(pieces):
         start, stop = places[call.begin], places[call.end]
         kernels.samoyed_backward(ctypes.byref(call))
+        fresh = number == 0
         piece = d[: stop - start]
         by_x, by_h = (piece[:, :wide], piece[:, hidden:]) if turn else (piece, piece)
         if need_x:
             torch.mm(by_x, into_x, out=dx[start:stop])
-        d_ih.addmm_(by_x.t(), x[start:stop])
+        _add(d_ih, by_x, x[start:stop], fresh)
         if cell == "gru_before":
-            d_hh[2 * hidden :].addmm_(by_h[:, 2 * hidden :].t(), extra[start:stop])
+            _add(d_hh[2 * hidden :], by_h[:, 2 * hidden :], extra[start:stop], fresh)
             by_h = by_h[:, : 2 * hidden]
+        if not len(piece):
+            d_hh.zero_()  # an empty batch
         for some, previous in _previous(call, places, by_h, y, h0):
-            d_hh[: some.shape[1]].addmm_(some.t(), previous)
+            _add(d_hh[: some.shape[1]], some, previous, fresh)
+            fresh = False
     del packed
     total = sums.sum(0)
     d_peephole = none.clone() if peephole is None else total[width:].clone().view_as(peephole)
@@ -225,6 +230,11 @@ def recurrence_backward(
     else:
         d_b, d_d = total[:width].clone(), total[:width].clone()
     return dx, d_ih, d_hh, d_b, d_d, d_peephole, dh, dc
+
+
+def _add(total: Tensor, left: Tensor, right: Tensor, fresh: bool) -> None:
+    """total (+)= left^T right; a fresh total holds nothing yet."""
+    torch.addmm(total, left.t(), right, beta=0 if fresh else 1, out=total)
 
 
 def _candidate_first(weight: Tensor, hidden: int) -> Tensor:

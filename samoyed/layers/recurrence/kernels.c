@@ -46,12 +46,6 @@ typedef struct {
     float *scratch;         /* [B, H] GRU_BEFORE */
 } recurrence;
 
-typedef struct {
-    const recurrence *call;
-    void (*run)(const recurrence *, int64_t share, int64_t from, int64_t to);
-    int64_t shares, next;
-} division;
-
 static const int GATES[] = {1, 1, 4, 3, 3, 3, 3};
 static const int DGATES[] = {1, 1, 4, 3, 3, 4, 3}; /* GRU_AFTER: n, r, z, and n times r */
 
@@ -110,17 +104,18 @@ static void before(const recurrence *r, int64_t t, int64_t *base, int64_t *limit
 typedef struct {
     const char *name;
     int64_t width;
-    void (*pack)(const float *, int64_t, int64_t, int64_t, int64_t, float *);
+    int64_t (*panels)(int64_t);
+    void (*pack)(const float *, int64_t, int64_t, int, int64_t, float *);
     void (*forward)(const recurrence *, int64_t, int64_t, int64_t);
     void (*backward)(const recurrence *, int64_t, int64_t, int64_t);
 } code;
 
 static const code CODES[] = {
 #ifdef X86
-    {"avx512", 16, pack_avx512, forward_avx512, backward_avx512},
-    {"avx2", 8, pack_avx2, forward_avx2, backward_avx2},
+    {"avx512", 16, panels_avx512, pack_avx512, forward_avx512, backward_avx512},
+    {"avx2", 8, panels_avx2, pack_avx2, forward_avx2, backward_avx2},
 #endif
-    {"portable", 4, pack_portable, forward_portable, backward_portable},
+    {"portable", 4, panels_portable, pack_portable, forward_portable, backward_portable},
 };
 static const code *chosen;
 
@@ -166,25 +161,41 @@ static int64_t first_of_share(const recurrence *r, int64_t share, int64_t shares
     return b;
 }
 
+typedef struct {
+    void (*run)(const void *, int64_t share, int64_t shares);
+    const void *what;
+    int64_t shares, next;
+} division;
+
 static void take_shares(void *data) {
     division *d = data;
     for (;;) {
         int64_t share = __atomic_fetch_add(&d->next, 1, __ATOMIC_RELAXED);
         if (share >= d->shares) return;
-        d->run(d->call, share, first_of_share(d->call, share, d->shares), first_of_share(d->call, share + 1, d->shares));
+        d->run(d->what, share, d->shares);
     }
 }
 
-static void divide(const recurrence *r, void (*run)(const recurrence *, int64_t, int64_t, int64_t)) {
-    division d = {r, run, r->threads, 0};
-    if (!parallel || r->threads < 2)
+static void divide(void (*run)(const void *, int64_t, int64_t), const void *what, int64_t shares, int64_t threads) {
+    division d = {run, what, shares, 0};
+    if (!parallel || threads < 2)
         take_shares(&d);
     else
-        parallel(take_shares, &d, (unsigned)r->threads, 0);
+        parallel(take_shares, &d, (unsigned)threads, 0);
 }
 
-void samoyed_forward(const recurrence *r) { divide(r, chosen->forward); }
-void samoyed_backward(const recurrence *r) { divide(r, chosen->backward); }
+static void forward(const void *what, int64_t share, int64_t shares) {
+    const recurrence *r = what;
+    chosen->forward(r, share, first_of_share(r, share, shares), first_of_share(r, share + 1, shares));
+}
+
+static void backward(const void *what, int64_t share, int64_t shares) {
+    const recurrence *r = what;
+    chosen->backward(r, share, first_of_share(r, share, shares), first_of_share(r, share + 1, shares));
+}
+
+void samoyed_forward(const recurrence *r) { divide(forward, r, r->threads, r->threads); }
+void samoyed_backward(const recurrence *r) { divide(backward, r, r->threads, r->threads); }
 
 /* Numbers that samoyed_pack writes. */
 int64_t samoyed_packed_size(int64_t cell, int64_t hidden) {
@@ -195,21 +206,28 @@ int64_t samoyed_packed_size(int64_t cell, int64_t hidden) {
     return (forward > backward ? forward : backward) * hidden;
 }
 
-/* Lays the recurrent matrix weight [G H, H] out for samoyed_forward, or for samoyed_backward. */
-void samoyed_pack(int64_t cell, int64_t hidden, int64_t backward, const float *weight, float *packed) {
-    int64_t h = hidden, gates = GATES[cell], w = chosen->width;
-    const float *last = weight + 2 * h * h; /* a GRU's candidate */
-    if (backward && cell != GRU_BEFORE) {
-        chosen->pack(weight, h, gates * h, 1, h, packed);
-    } else if (backward) {
-        chosen->pack(weight, h, 2 * h, 1, h, packed);
-        chosen->pack(last, h, h, 1, h, packed + (h + w - 1) / w * w * 2 * h);
-    } else if (cell < GRU_AFTER) {
-        chosen->pack(weight, gates * h, h, h, 1, packed);
-    } else {
-        chosen->pack(weight, 2 * h, h, h, 1, packed);
-        chosen->pack(last, h, h, h, 1, packed + (2 * h + w - 1) / w * w * h);
-    }
+typedef struct {
+    const float *weight;
+    int64_t outputs, depth;
+    int transposed;
+    float *packed;
+} packing;
+
+static void pack(const void *what, int64_t share, int64_t shares) {
+    const packing *p = what;
+    (void)shares;
+    chosen->pack(p->weight, p->outputs, p->depth, p->transposed, share, p->packed);
+}
+
+/* Lays the recurrent matrix weight [G H, H] out for samoyed_forward, or for samoyed_backward. A GRU's is cut where another
+ * product begins. */
+void samoyed_pack(int64_t cell, int64_t hidden, int64_t back, int64_t threads, const float *weight, float *packed) {
+    int64_t h = hidden, all = GATES[cell] * h, w = chosen->width, cut = cell == GRU_BEFORE || (cell == GRU_AFTER && !back);
+    int64_t top = cut ? 2 * h : all, beside = back ? (h + w - 1) / w * w * 2 * h : (2 * h + w - 1) / w * w * h;
+    packing first = {weight, back ? h : top, back ? top : h, back != 0, packed};
+    packing second = {weight + 2 * h * h, h, h, back != 0, packed + beside};
+    divide(pack, &first, chosen->panels(first.outputs), threads);
+    if (cut) divide(pack, &second, chosen->panels(h), threads);
 }
 
 /* previous [n, H]: the h from which each row of steps begin .. end - 1 came. */

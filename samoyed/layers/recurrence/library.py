@@ -79,7 +79,7 @@ def _open(path: Path) -> ctypes.CDLL | None:
         getattr(found, name).argtypes, getattr(found, name).restype = (ctypes.POINTER(Call),), None
     found.samoyed_previous.argtypes, found.samoyed_previous.restype = (ctypes.POINTER(Call), pointer), None
     found.samoyed_packed_size.argtypes, found.samoyed_packed_size.restype = (number, number), number
-    found.samoyed_pack.argtypes, found.samoyed_pack.restype = (number, number, number, pointer, pointer), None
+    found.samoyed_pack.argtypes, found.samoyed_pack.restype = (number,) * 4 + (pointer,) * 2, None
     found.samoyed_choose.argtypes, found.samoyed_choose.restype = (ctypes.c_char_p,), ctypes.c_char_p
     found.samoyed_large_pages.argtypes, found.samoyed_large_pages.restype = (pointer, number), None
     found.samoyed_use_threads.argtypes, found.samoyed_use_threads.restype = (pointer,), None
