@@ -5,7 +5,7 @@
 Contenders take turns in one process. A round's ratio is the peer's time over ours; the median over the rounds is reported.
 With one thread, the clock is the thread's processor time, which other work on the machine hardly touches; with more it is the
 wall's, and rounds are marked where the load was above the processors. Before anything is timed, answers and gradients are held
-against each other. Floating-point operations counted are the useful ones: 6 N G H (I + R) of the products, N valid steps.
+against float64: ours may not be further off than the peers' are. Floating-point operations counted are the useful ones: 6 N G H (I + R) of the products, N valid steps.
 """
 
 import argparse
@@ -41,8 +41,8 @@ ROWS: dict[str, tuple[Callable[..., Any], Callable[..., Any] | None]] = {
 Step = Callable[[], list[Tensor]]
 
 
-def contenders(row: str, size: str) -> tuple[dict[str, Step], float]:
-    """A step of each contender, ours first, and the useful operations of a step."""
+def contenders(row: str, size: str) -> tuple[dict[str, Step], Step, float]:
+    """A step of each contender, ours first; the step in float64; and the useful operations of a step."""
     steps, batch, inputs, hidden = SIZES[size]
     ours, theirs = ROWS[row]
     torch.manual_seed(0)
@@ -63,7 +63,11 @@ def contenders(row: str, size: str) -> tuple[dict[str, Step], float]:
         loop = ours(inputs, hidden, engine="reference")
         loop.load_state_dict(layer.state_dict())
         found["loop"] = _step(lambda: loop(x)[0], loop, x, above)
-    return found, 6.0 * rows * layer.cell.gates * hidden * (inputs + hidden)
+    exact = ours(inputs, hidden, engine="reference", dtype=torch.float64)
+    exact.load_state_dict(layer.state_dict())
+    wide = x.detach().double().requires_grad_()
+    truth = _step(lambda: exact(wide, lengths=lengths)[0], exact, wide, above.double())
+    return found, truth, 6.0 * rows * layer.cell.gates * hidden * (inputs + hidden)
 
 
 def _step(run: Callable[[], Tensor], layer: nn.Module, x: Tensor, above: Tensor) -> Step:
@@ -81,7 +85,8 @@ def _packed(layer: nn.Module, x: Tensor, lengths: Tensor) -> Tensor:
 
 def differ(a: list[Tensor], b: list[Tensor]) -> float:
     """The largest difference of two lists of tensors, each relative to its largest entry."""
-    return max(float((p - q).abs().max() / q.abs().max()) for p, q in zip(a, b, strict=True))
+    pairs = [(p.detach().double(), q.detach()) for p, q in zip(a, b, strict=True)]
+    return max(float((p - q).abs().max() / q.abs().max()) for p, q in pairs)
 
 
 def measure(steps: dict[str, Step], rounds: int, clock: Callable[[], float]) -> dict[str, list[float]]:
@@ -118,12 +123,11 @@ def lines(rows: list[str], sizes: list[str], rounds: int, threads: int) -> Itera
     yield f"{'row':<12}{'size':<6}{'ms':>8}{'GF/s':>7}{'peak':>6}  {'ratios (median, lowest to highest)':<64}load"
     for row in rows:
         for size in sizes:
-            steps, work = contenders(row, size)
-            answers = {name: step() for name, step in steps.items() if name != "padded"}
-            for name, answer in answers.items():
-                error = differ(answer, answers["samoyed"])
-                if error > 1e-4:
-                    raise SystemExit(f"{row} {size}: {name} gives other numbers than samoyed: {error:.1e}")
+            steps, exact, work = contenders(row, size)
+            truth = exact()
+            errors = {name: differ(step(), truth) for name, step in steps.items() if name != "padded"}
+            if errors["samoyed"] > 1e-5 + 4 * max(error for name, error in errors.items() if name != "samoyed"):
+                raise SystemExit(f"{row} {size}: other numbers than float64 gives: {errors}")
             seconds = measure(steps, rounds, clock)
             own = seconds.pop("samoyed")
             said = []

@@ -1,6 +1,6 @@
 """What every recurrent model shares around its core: reading tokens or numbers, and the answer at each step or at the end.
 
-The core is torch.nn's RNN, LSTM or GRU. Legend: B batch, T time, F features, V vocabulary, H hidden.
+The core is the RNN, LSTM or GRU of layers/recurrence. Legend: B batch, T time, F features, V vocabulary, H hidden.
 """
 
 from typing import Any, ClassVar
@@ -25,7 +25,7 @@ class RecurrentLanguageModel(nn.Module):
     """
 
     state_axis: ClassVar[int] = 1  # where the batch is in the state
-    core: ClassVar[Any]  # nn.RNN, nn.LSTM or nn.GRU
+    core: ClassVar[Any]  # recurrence.RNN, LSTM or GRU
 
     def __init__(
         self,
@@ -62,7 +62,7 @@ class RecurrentForecaster(nn.Module):
         dropout: Probability with which a number between layers, or of the last hidden state, is left out of a training step.
     """
 
-    core: ClassVar[Any]  # nn.RNN, nn.LSTM or nn.GRU
+    core: ClassVar[Any]  # recurrence.RNN, LSTM or GRU
 
     def __init__(
         self, *, input_size: int, horizon: int, hidden_size: Count = 64, num_layers: Count = 1, dropout: Share = 0.0
