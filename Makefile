@@ -18,6 +18,7 @@ prove: $(DEV)
 
 bench: $(DEV)
 	@$(BIN)/python -m benchmarks
+	@$(BIN)/python -m benchmarks.recurrence
 
 docs: $(DEV)
 	@$(BIN)/python -m docs.build

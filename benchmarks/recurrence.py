@@ -1,6 +1,6 @@
 """Recurrent layers against torch.nn and against a loop of PyTorch steps: forward, and backward with input gradients.
 
-    python benchmarks/recurrence.py --rows lstm,gru --sizes A,B --threads 2 --rounds 9
+    python -m benchmarks.recurrence --rows lstm,gru --sizes A,B --threads 2 --rounds 9
 
 Contenders take turns in one process. A round's ratio is the peer's time over ours; the median over the rounds is reported.
 With one thread, the clock is the thread's processor time, which other work on the machine hardly touches; with more it is the

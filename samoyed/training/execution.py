@@ -22,8 +22,7 @@ import torch
 from torch import nn
 
 from samoyed.errors import RunError
-from samoyed.files import write_json
-from samoyed.sources._pictures import cache_folder
+from samoyed.files import cache_folder, write_json
 from samoyed.training.luck import Memory
 from samoyed.training.machine import name_of
 

@@ -141,7 +141,7 @@ def interrupted(words, cwd, run, kind, after):
 
 @pytest.mark.parametrize(("kind", "status"), [(signal.SIGKILL, -9), (signal.SIGTERM, 130), (signal.SIGINT, 130)])
 def test_a_run_that_was_stopped_by_a_signal_ends_as_if_it_had_not_been(kind, status, tmp_path):
-    words = ("train", "image-classification", "model=mlp", "epochs=40", "hidden_sizes=64", "batch_size=32")
+    words = ("train", "image-classification", "model=mlp", "epochs=12", "hidden_sizes=64", "batch_size=32")
     whole, run = tmp_path / "whole", tmp_path / "run"
     assert samoyed_command(*words, "checkpoint_every=0.01", "--out", whole, cwd=tmp_path).returncode == 0
     returned, said = interrupted(words, tmp_path, run, kind, after=3)
@@ -154,7 +154,7 @@ def test_a_run_that_was_stopped_by_a_signal_ends_as_if_it_had_not_been(kind, sta
     assert (run / "model.safetensors").read_bytes() == (whole / "model.safetensors").read_bytes()
     assert (run / "last.safetensors").read_bytes() == (whole / "last.safetensors").read_bytes()
     assert lines_of(run) == lines_of(whole)
-    assert [line["epoch"] for line in lines_of(run)] == list(range(1, 41))
+    assert [line["epoch"] for line in lines_of(run)] == list(range(1, 13))
     assert not (run / "checkpoint").exists()
     assert samoyed.load(run).metrics == samoyed.load(whole).metrics
 
@@ -165,7 +165,7 @@ def killed(tmp_path_factory):
     folder = tmp_path_factory.mktemp("killed")
     words = ("train", "image-classification", "model=mlp", "epochs=60", "hidden_sizes=64")
     interrupted(words, folder, folder / "run", signal.SIGKILL, after=4)
-    assert len(list((folder / "run" / "checkpoint").glob("0*"))) in (1, 2)
+    assert list((folder / "run" / "checkpoint").glob("0*"))
     return folder / "run"
 
 
@@ -180,7 +180,7 @@ def test_a_damaged_checkpoint_is_noticed_and_the_one_before_is_used(killed, tmp_
     found = sorted((run / "checkpoint").glob("0*"))
     if len(found) < 2:
         pytest.skip("it was killed between two removals")
-    before, newest = found
+    before, newest = found[-2:]
     data = bytearray((newest / "optimizer.safetensors").read_bytes())
     data[len(data) // 2] ^= 1
     (newest / "optimizer.safetensors").write_bytes(data)
