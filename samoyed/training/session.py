@@ -101,6 +101,7 @@ class Session:
             "first": self.first,
             "total": self.total,
             "count": self.count,
+            "rate": self.rate,
             "best": list(self.best),
             "since_best": self.since_best,
             "spikes": self.spikes.state(),
@@ -137,7 +138,7 @@ class Session:
         self.optimizer.load_state_dict(whole)
         self.descent.restore(facts["descent"])
         self.epoch, self.done, self.first = facts["epoch"], facts["done"], facts["first"]
-        self.total, self.count = facts["total"], facts["count"]
+        self.total, self.count, self.rate = facts["total"], facts["count"], facts["rate"]
         self.best, self.since_best = tuple(facts["best"]), facts["since_best"]
         self.spikes, self.factor, self.rollbacks = Spikes(facts["spikes"]), facts["factor"], facts["rollbacks"]
         self.execution = Execution(*facts["execution"])
