@@ -27,10 +27,10 @@ WORDS = {
 }  # fmt: skip
 
 
-def test_kills_while_saving(nursery: Any, promise: Any, times: Callable[[int, int], int], tmp_path: Path) -> None:
+def test_kills_while_saving(nursery: Any, promise: Any, times: Callable[[int, int], int], in_memory: Path) -> None:
     """D1: kill -9 at a random instant of a save, over and over in one folder: the last whole checkpoint is always there."""
     draw, rounds, lost, litter = random.Random(0), times(40, 1000), 0, 0
-    run, first, reached = tmp_path / "run", 1, 0
+    run, first, reached = in_memory / "run", 1, 0
     for _ in range(rounds):
         child = nursery.start("save_for_ever", run, first)
         while not (run / "checkpoint").exists() or not any((run / "checkpoint").glob("0*")):
@@ -53,7 +53,7 @@ def test_kills_while_saving(nursery: Any, promise: Any, times: Callable[[int, in
 def uninterrupted(folder: Path, nursery: Any, case: str) -> float:
     """A whole training into `folder`: its seconds."""
     began = time.monotonic()
-    nursery.start("train", folder, *WORDS[case], "checkpoint_every=0.01")
+    nursery.start("train", folder, *WORDS[case], "checkpoint_every=0.03")
     assert nursery.ended() == 0
     return time.monotonic() - began
 
@@ -74,17 +74,17 @@ def same(a: Path, b: Path) -> bool:
 
 @pytest.mark.parametrize("case", WORDS)
 def test_kills_while_training(
-    case: str, nursery: Any, promise: Any, times: Callable[[int, int], int], tmp_path: Path
+    case: str, nursery: Any, promise: Any, times: Callable[[int, int], int], in_memory: Path
 ) -> None:
     """D2: kill -9 at a random instant, up to three times in one training, and going on: the very same run."""
     draw, rounds, different = random.Random(case), times(1, 67), 0
-    whole, run = tmp_path / "whole", tmp_path / "run"
+    whole, run = in_memory / "whole", in_memory / "run"
     seconds = uninterrupted(whole, nursery, case)
     kills = 0
     for _ in range(rounds):
         for attempt in range(draw.choice((1, 1, 2, 3))):
             words = WORDS[case] if attempt == 0 or not (run / "config.yaml").exists() else (*WORDS[case], "--resume")
-            child = nursery.start("train", run, *words, "checkpoint_every=0.01")
+            child = nursery.start("train", run, *words, "checkpoint_every=0.03")
             time.sleep(draw.random() * seconds)
             os.kill(child, signal.SIGKILL)
             nursery.ended()
@@ -93,27 +93,27 @@ def test_kills_while_training(
             shutil.rmtree(run, ignore_errors=True)
             continue
         if not (run / MANIFEST).exists():
-            nursery.start("train", run, *WORDS[case], "checkpoint_every=0.01", "--resume")
+            nursery.start("train", run, *WORDS[case], "checkpoint_every=0.03", "--resume")
             different += nursery.ended() != 0
         different += not same(run, whole)
         shutil.rmtree(run)
     promise("D2", "a resumed run equals the uninterrupted one, bit for bit", kills, different, "kills anywhere")
 
 
-def test_stops_at_any_instant(nursery: Any, promise: Any, times: Callable[[int, int], int], tmp_path: Path) -> None:
+def test_stops_at_any_instant(nursery: Any, promise: Any, times: Callable[[int, int], int], in_memory: Path) -> None:
     """D6: SIGTERM at a random instant: an end within 10 s, and a run that goes on to the same end."""
     draw, rounds, failed = random.Random(6), times(2, 200), 0
-    whole, run = tmp_path / "whole", tmp_path / "run"
+    whole, run = in_memory / "whole", in_memory / "run"
     seconds = uninterrupted(whole, nursery, "series")
     for _ in range(rounds):
-        child = nursery.start("train", run, *WORDS["series"], "checkpoint_every=0.01")
+        child = nursery.start("train", run, *WORDS["series"], "checkpoint_every=0.03")
         time.sleep(draw.random() * seconds)
         os.kill(child, signal.SIGTERM)
         began = time.monotonic()
         code = nursery.ended()
         failed += time.monotonic() - began > 10
         if (run / "config.yaml").exists() and code != 0:
-            nursery.start("train", run, *WORDS["series"], "checkpoint_every=0.01", "--resume")
+            nursery.start("train", run, *WORDS["series"], "checkpoint_every=0.03", "--resume")
             failed += nursery.ended() != 0
         if (run / "config.yaml").exists():
             failed += not same(run, whole)
@@ -121,9 +121,9 @@ def test_stops_at_any_instant(nursery: Any, promise: Any, times: Callable[[int, 
     promise("D6", "SIGTERM is a clean stop within 10 s, from which a run goes on", rounds, failed, "instants")
 
 
-def test_a_run_that_is_not_sealed_is_not_opened(tmp_path: Path, nursery: Any) -> None:
+def test_a_run_that_is_not_sealed_is_not_opened(in_memory: Path, nursery: Any) -> None:
     """What a kill leaves is never taken for a finished run."""
-    uninterrupted(tmp_path / "run", nursery, "series")
-    (tmp_path / "run" / MANIFEST).unlink()
+    uninterrupted(in_memory / "run", nursery, "series")
+    (in_memory / "run" / MANIFEST).unlink()
     with pytest.raises(RunError):
-        samoyed.load(tmp_path / "run")
+        samoyed.load(in_memory / "run")
