@@ -1,8 +1,7 @@
 """The size and scale of pictures. Legend: B batch, H height, W width, C channels."""
 
-import os
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal, Self
 
 import numpy as np
@@ -13,7 +12,7 @@ from PIL import Image as Pillow
 from pydantic import model_validator
 from torch import Tensor
 
-from samoyed.errors import UsageError
+from samoyed import spool
 from samoyed.stored import Stored
 
 _LARGEST_AS_IS = 64
@@ -48,8 +47,7 @@ class Pixels:
         """From the training pictures [H, W, C].
 
         Grey if all are. The size is `image_size` squared if given; their own where all agree on one of at most 64 by 64; else
-        64 by 64, or the median of the shorter sides where that is smaller. Raises UsageError for a size at which the pictures
-        would not fit this machine.
+        64 by 64, or the median of the shorter sides where that is smaller.
         """
         shapes = Counter(p.shape[:2] for p in pictures)
         common = next(iter(shapes)) if len(shapes) == 1 else None
@@ -60,7 +58,6 @@ class Pixels:
         else:
             height = width = min(_LARGEST_AS_IS, int(np.median([min(p.shape[:2]) for p in pictures])))
         made = cls(max(p.shape[2] for p in pictures), height, width, [0.0], [1.0])
-        made._refuse_too_large(len(pictures))
         total, square, count = np.zeros(made.channels), np.zeros(made.channels), 0
         some = max(1, _VALUES_AT_ONCE // (made.channels * height * width))
         for start in range(0, len(pictures), some):
@@ -73,10 +70,15 @@ class Pixels:
         made.deviation = np.sqrt(np.maximum(square / count - mean**2, 1e-6)).tolist()
         return made
 
-    def stack(self, pictures: Iterable[NDArray[np.uint8]]) -> Tensor:
-        """Pictures [H, W, C] of any size -> uint8 [B, C, H, W]: the shorter side scaled to fit, the centre kept."""
-        array = np.stack([self._fit(p) for p in pictures])
-        return torch.from_numpy(np.ascontiguousarray(array.transpose(0, 3, 1, 2)))
+    def stack(self, pictures: Sequence[NDArray[np.uint8]]) -> Tensor:
+        """Pictures [H, W, C] of any size -> uint8 [B, C, H, W]: the shorter side scaled to fit, the centre kept.
+
+        Where they do not fit in memory they lie in a file. Raises UsageError where the disk has no room for them either.
+        """
+        made = spool.empty((len(pictures), self.channels, self.height, self.width))
+        for place, picture in zip(made, pictures, strict=True):
+            place[...] = self._fit(picture).transpose(2, 0, 1)
+        return torch.from_numpy(made)
 
     def normalise(self, images: Tensor) -> Tensor:
         """uint8 [B, C, H, W] -> float32, mean 0 and deviation 1 per channel over the training split."""
@@ -87,14 +89,6 @@ class Pixels:
     def state(self) -> dict[str, Any]:
         """As JSON."""
         return dict(vars(self))
-
-    def _refuse_too_large(self, count: int) -> None:
-        needed, memory = count * self.channels * self.height * self.width, _memory()
-        if needed > memory:
-            raise UsageError(
-                f"{count:,} pictures of {self.width} x {self.height} take {needed / 1e9:,.0f} GB, and this machine has {memory / 1e9:,.0f}",
-                remedy="set a smaller image_size",
-            )
 
     def _fit(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
         height, width, channels = pixels.shape
@@ -114,11 +108,3 @@ class Pixels:
 
 def _grey(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.asarray(Pillow.fromarray(pixels).convert("L"))[:, :, None]
-
-
-def _memory() -> int:
-    """Bytes of memory in this machine; where the system does not say, 2^63 - 1."""
-    try:
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, ValueError, OSError):
-        return 2**63 - 1

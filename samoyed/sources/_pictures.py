@@ -8,12 +8,13 @@ animation the first picture is taken.
 import contextlib
 import hashlib
 import io
+import itertools
 import json
 import os
 import threading
 import time
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -24,12 +25,13 @@ from PIL import ImageOps, UnidentifiedImageError
 
 from samoyed.errors import SamoyedError
 from samoyed.files import cache_folder, write_bytes
+from samoyed.spool import limit
 
 FORMATS = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM")
 SUFFIXES = (".png", ".jpg", ".jpeg", ".gif", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm", ".pbm", ".pnm")
 MOST_MEMORY = 400_000_000  # bytes that decoding one picture may take, from what its header says
 _MOST_DRAFTED = 160_000_000  # of a JPEG that is decoded at an eighth of its size: cameras write 108 million
-_MOST_BYTES = 2**30
+MOST_BYTES = 2**30
 _AT_ONCE = 256  # pictures that are handed to the threads together
 _SLOW = 1.0  # seconds of decoding above which the result is worth keeping
 _CACHE_LIMIT = 10 * 2**30
@@ -61,17 +63,31 @@ def decode_all(paths: Sequence[Path], longest_side: int | None) -> Iterator[Pixe
     if found is not None:
         yield from found
         return
-    spent, results = 0.0, []
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for start in range(0, len(paths), _AT_ONCE):
-            started = time.monotonic()
-            with _silence():
-                some = list(pool.map(lambda path: _try(path, longest_side), paths[start : start + _AT_ONCE]))
-            spent += time.monotonic() - started
-            results += some
-            yield from some
-    if kept is not None and spent > _SLOW:
+    began, waited, size, most = time.monotonic(), 0.0, 0, min(_CACHE_LIMIT, limit())
+    results: list[Pixels | Unreadable] = []
+    for found_one in decode_many(paths, longest_side):
+        size += 0 if isinstance(found_one, Unreadable) else found_one.nbytes
+        if size > most:
+            kept = None  # what does not fit in memory is not gathered here either
+        if kept is not None:
+            results.append(found_one)
+        else:
+            results.clear()
+        paused = time.monotonic()
+        yield found_one
+        waited += time.monotonic() - paused
+    if kept is not None and time.monotonic() - began - waited > _SLOW:
         _store(kept, results)
+
+
+def decode_many(files: Iterable[Path | bytes], longest_side: int | None) -> Iterator[Pixels | Unreadable]:
+    """Decodes in parallel, in order, some at a time; a damaged picture as its exception."""
+    waiting = iter(files)
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        while some := list(itertools.islice(waiting, _AT_ONCE)):
+            with _silence():
+                decoded = list(pool.map(lambda file: _try(file, longest_side), some))
+            yield from decoded
 
 
 @contextlib.contextmanager
@@ -82,7 +98,7 @@ def _silence() -> Iterator[None]:
         yield
 
 
-def _try(path: Path, longest_side: int | None) -> Pixels | Unreadable:
+def _try(path: Path | bytes, longest_side: int | None) -> Pixels | Unreadable:
     try:
         return _decode(path, longest_side)
     except Unreadable as error:
@@ -111,8 +127,8 @@ def _decode(file: Path | bytes, longest_side: int | None) -> Pixels:
 
 def _read(path: Path) -> bytes:
     try:
-        if path.stat().st_size > _MOST_BYTES:
-            raise Unreadable(f"larger than {_MOST_BYTES:,} bytes")
+        if path.stat().st_size > MOST_BYTES:
+            raise Unreadable(f"larger than {MOST_BYTES:,} bytes")
         data = path.read_bytes()
     except OSError as error:
         raise Unreadable(f"cannot be read: {(error.strerror or str(error)).lower()}") from error

@@ -132,7 +132,7 @@ class ImageClassification(Task[Image, Images]):
                 where=examples[0].origin,
                 remedy="name folders or labels as in training",
             )
-        return Images(self.pixels.stack(e.pixels for e in examples), labels)
+        return Images(self.pixels.stack([e.pixels for e in examples]), labels)
 
     def objective(self, model: nn.Module, batch: Images) -> Mean:
         return cross_entropy(self.logits(model, batch.images), batch.labels, self.label_smoothing)

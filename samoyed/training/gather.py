@@ -8,6 +8,7 @@ from samoyed import samples
 from samoyed.errors import DataError
 from samoyed.reporting.progress import Reporter
 from samoyed.sources import Damaged, Source, open_splits
+from samoyed.spool import Spool
 from samoyed.tasks import Split, Task
 
 
@@ -36,9 +37,9 @@ def gather(task: Task[Any, Any], data: Path | None, reporter: Reporter) -> Gathe
         examples, text = samples.load(task.sample)
         return Gathered({"all": examples}, sample=text)
     sources = open_splits(task.example, data, task.source_options())
-    parts = {}
+    parts, kept = {}, Spool()
     for name, source in sources.items():
-        parts[name] = list(reporter.track(source.examples(), len(source), "reading"))
+        parts[name] = [kept.keep(example) for example in reporter.track(source.examples(), len(source), "reading")]
         if not parts[name]:
             raise DataError("nothing in it can be read", where=source.path)
     return Gathered(parts, sources)

@@ -101,7 +101,7 @@ def test_normalised_pictures_have_mean_0_and_deviation_1() -> None:
 
 def test_a_size_that_fits_no_machine_is_refused() -> None:
     with pytest.raises(
-        UsageError, match=r"2 pictures of 9999999 x 9999999 take 200,000 GB, and .*; set a smaller image_size"
+        UsageError, match=r"the data take 100,000.0 GB more than memory holds, and the disk at .*; set a smaller size"
     ):
         Pixels.learn([noise(8, 8, 1)] * 2, 9_999_999)
 
