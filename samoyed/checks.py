@@ -12,12 +12,15 @@ from torch import nn
 
 import samoyed
 from samoyed import catalog, plan, settings
-from samoyed.errors import UsageError
+from samoyed.errors import UsageError, nearest, shown
+from samoyed.explaining import layer_table
 from samoyed.explaining.gradient_check import check_gradients
 from samoyed.reporting.progress import Reporter
 from samoyed.training.gather import found, gather
 from samoyed.training.machine import device_of, environment
 
+_LARGEST_SIDE = 100_000
+_SHAPES = "write channels x height x width, such as 3x224x224"
 _SIZES: dict[str, Any] = {
     "image_shape": (1, 12, 12),
     "input_shape": (1, 12, 12),
@@ -83,12 +86,13 @@ def gradients(entry: catalog.Entry, given: dict[str, Any]) -> dict[str, Any]:
         if not parameters:
             raise UsageError(f"{name} has no parameters to descend, so there is no gradient to check")
 
-        def loss(model: nn.Module = model, example: torch.Tensor = example) -> torch.Tensor:
-            answer = model(example)
-            first = answer[0] if isinstance(answer, tuple) else answer
+        with torch.no_grad():  # answers far from 0, such as distances, would leave tanh no slope
+            size = max(1.0, float(_first(model(example)).abs().max()))
+
+        def loss(model: nn.Module = model, example: torch.Tensor = example, size: float = size) -> torch.Tensor:
+            first = _first(model(example))
             weights = torch.linspace(-1, 1, first.numel(), dtype=torch.float64).view_as(first)
-            total: torch.Tensor = (first.tanh() * weights).sum()
-            return total
+            return ((first / size).tanh() * weights).sum()
 
         result = check_gradients(loss, parameters, samples=40)
         rows |= {f"{form.name}.{tensor}": f"{error:.1e}" for tensor, error in result.errors.items()}
@@ -101,6 +105,41 @@ def gradients(entry: catalog.Entry, given: dict[str, Any]) -> dict[str, Any]:
     if unverified:
         rows["only kinks"] = ", ".join(unverified)
     return {**rows, "ok": worst < 1e-5 and not unverified}
+
+
+def layers(entry: catalog.Entry, shape: str, classes: int, given: dict[str, Any]) -> dict[str, Any]:
+    """The layers of a model for an input such as 3x224x224, on no device: nothing is computed.
+
+    Raises UsageError for a shape that is none, for what is no model of pictures, and for settings that are not its own.
+    """
+    parts = shape.lower().replace("×", "x").split("x")
+    if not all(
+        part.isascii() and part.isdigit() and len(part) < 7 and 0 < int(part) <= _LARGEST_SIDE for part in parts
+    ):
+        raise UsageError(f"--input {shown(shape)!r} is no shape", remedy=_SHAPES)
+    size = tuple(map(int, parts))
+    sizes = {"image_shape": size, "input_shape": size, "num_classes": classes, "output_size": classes}
+    form = next((form for form in entry.forms if form.sizes and set(form.sizes) <= set(sizes)), None)
+    if form is None:
+        raise UsageError(f"{entry.name} takes no picture", remedy="--input is for models of image-classification")
+    if "image_shape" in form.sizes and len(size) != 3:
+        raise UsageError(f"--input {shape!r} is no picture", remedy=_SHAPES)
+    for key in given:
+        if key not in form.settings:
+            raise UsageError(f"{entry.name} has no setting called {shown(key)!r}", remedy=nearest(key, form.settings))
+    chosen = {key: settings.check(key, form.settings[key].annotation, value) for key, value in given.items()}
+    try:
+        with torch.device("meta"):
+            model: nn.Module = form.load()(**{key: sizes[key] for key in form.sizes}, **chosen)
+        return {"model": entry.name, **layer_table.facts(model, size)}
+    except (RuntimeError, ValueError, ZeroDivisionError) as error:
+        raise UsageError(f"{form.name} cannot be built for {shape}: {error}") from error
+
+
+def _first(answer: Any) -> torch.Tensor:
+    """What a model answers, without the state that it may carry."""
+    found: torch.Tensor = answer[0] if isinstance(answer, tuple) else answer
+    return found
 
 
 def _example(form: catalog.Form) -> torch.Tensor:

@@ -3,7 +3,7 @@ errors to standard error; with --json standard output is one JSON object and not
 """
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -11,7 +11,7 @@ import samoyed
 from samoyed import catalog, describe, ending, settings
 from samoyed.errors import UsageError, nearest, shown
 from samoyed.files import check_manifest
-from samoyed.saying import columns, give, table_of_splits, to_stderr
+from samoyed.saying import columns, give, give_run, table_of_splits, to_stderr
 
 app = typer.Typer(
     add_completion=False,
@@ -73,26 +73,13 @@ def train(
     given = settings.parse_pairs(pairs)
     if resume and out is None:
         raise UsageError("--resume needs to know which run", remedy="name it with --out DIR, or use samoyed resume RUN")
-    _say_run(samoyed.train(task, data, out=out, quiet=quiet, resume=resume, **given), json_)
+    give_run(samoyed.train(task, data, out=out, quiet=quiet, resume=resume, **given), json_)
 
 
 @app.command(name="resume", epilog="**Example**\n\nsamoyed resume runs/image-classification/1")
 def resume_(run: RunPath, json_: Json = False, quiet: Quiet = False) -> None:
     """Go on with a run that was stopped or killed, from its last whole checkpoint, as if it had never stopped."""
-    _say_run(samoyed.resume(run, quiet=quiet), json_)
-
-
-def _say_run(run: Any, json_: bool) -> None:
-    result = {
-        "run": str(run.path),
-        "task": run.config["task"],
-        "model": run.config["model"],
-        "metrics": run.metrics,
-        "parameters": run.parameters,
-        "seconds": run.seconds,
-        "report": str(run.report),
-    }
-    give(result, json_, lambda: table_of_splits(run.metrics) + f"\n\nreport  {run.report}")
+    give_run(samoyed.resume(run, quiet=quiet), json_)
 
 
 @app.command(epilog="**Example**\n\nsamoyed evaluate runs/image-classification/1 other-photos/")
@@ -160,15 +147,26 @@ def models(
     give({"models": found}, json_, lambda: columns(found))
 
 
-@app.command(name="describe")
-def describe_(name: Annotated[str, typer.Argument(metavar="TASK|MODEL")], json_: Json = False) -> None:
-    """Explain a task or a model: its source, and every setting with its default."""
-    known = {**catalog.tasks(), **catalog.models()}
-    entry = next((known[key] for key in (name, name.replace("-", "_"), name.replace("_", "-")) if key in known), None)
-    if entry is None:
-        raise UsageError(f"there is no task or model called {shown(name)!r}", remedy=nearest(name, known))
-    found = describe.facts(entry)
-    give(found, json_, lambda: describe.text(found))
+@app.command(
+    name="describe",
+    epilog="**Examples**\n\nsamoyed describe image-classification\n\n"
+    "samoyed describe resnet depth=50 --input 3x224x224 --classes 1000    (its layers, their weights and their work)",
+)
+def describe_(
+    name: Annotated[str, typer.Argument(metavar="TASK|MODEL")],
+    settings_: Annotated[
+        list[str] | None, typer.Argument(metavar="[key=value]...", help="With --input: hyperparameters of the model.")
+    ] = None,
+    input_: Annotated[
+        str | None,
+        typer.Option("--input", metavar="CxHxW", help="Print the model's layers for a picture of this shape."),
+    ] = None,
+    classes: Annotated[int, typer.Option(min=2, max=1_000_000, help="With --input: the number of classes.")] = 10,
+    json_: Json = False,
+) -> None:
+    """Explain a task or a model: its source, and every setting with its default; or its layers for an input."""
+    found, text = describe.answer(name, settings.parse_pairs(settings_ or []), input_, classes)
+    give(found, json_, text)
 
 
 @app.command()

@@ -1,9 +1,34 @@
-"""Tasks and models explained from their source, without importing it."""
+"""Tasks and models explained from their source, without importing it; only the layers for an input need the model itself."""
 
 import textwrap
+from collections.abc import Callable
 from typing import Any
 
 from samoyed import catalog, settings
+from samoyed.errors import UsageError, nearest, shown
+
+
+def answer(
+    name: str, given: dict[str, Any], shape: str | None, classes: int
+) -> tuple[dict[str, Any], Callable[[], str]]:
+    """The facts about a task or a model, or a model's layers for a picture of `shape`, and their text for the terminal.
+
+    Raises UsageError for an unknown name, and for settings without a shape.
+    """
+    known = {**catalog.tasks(), **catalog.models()}
+    entry = next((known[key] for key in (name, name.replace("-", "_"), name.replace("_", "-")) if key in known), None)
+    if entry is None:
+        raise UsageError(f"there is no task or model called {shown(name)!r}", remedy=nearest(name, known))
+    if shape is None:
+        if given:
+            raise UsageError("settings change what --input prints", remedy="add --input, such as --input 3x32x32")
+        found = facts(entry)
+        return found, lambda: text(found)
+    from samoyed import checks
+    from samoyed.explaining import layer_table
+
+    layers = checks.layers(entry, shape, classes, given)
+    return layers, lambda: layer_table.text(layers)
 
 
 def facts(entry: catalog.Entry) -> dict[str, Any]:

@@ -62,6 +62,10 @@ def nearest(name: str, known: Iterable[str]) -> str:
     name = name[:_LONGEST_NAME]  # the comparison's time grows with the square of the length
     close = difflib.get_close_matches(name.lower().replace("_", "-"), names, n=3, cutoff=0.6)
     close = close or difflib.get_close_matches(name.lower().replace("-", "_"), names, n=3, cutoff=0.6)
+    alike = {
+        k: difflib.SequenceMatcher(None, name.lower().replace("_", "-"), k.replace("_", "-")).ratio() for k in close
+    }
+    close = [k for k in close if alike[k] > max(alike.values()) - 0.05]  # lenet for lennet, not alexnet too
     close = close or [k for k in names if len(name) > 2 and name.lower() in k][:3]
     return f"did you mean {' or '.join(close)}?" if close else f"choose one of: {', '.join(names)}"
 

@@ -3,10 +3,11 @@
 Legend: B batch, T time, V vocabulary or classes.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 
@@ -43,6 +44,19 @@ def cross_entropy(logits: Tensor, targets: Tensor, label_smoothing: float = 0.0)
     flat = logits.reshape(-1, logits.shape[-1])
     total = functional.cross_entropy(flat, targets.reshape(-1), reduction="sum", label_smoothing=label_smoothing)
     return Mean(total, torch.tensor(float(targets.numel())))
+
+
+def classifier_loss(model: nn.Module, inputs: Tensor, targets: Tensor, label_smoothing: float = 0.0) -> Mean:
+    """What a classifier minimises: the cross-entropy of its logits, or a loss of its own where it brings one.
+
+    inputs [B, ...], targets int64 [B] -> scalar total and count. A model with auxiliary classifiers, margins or a drawing
+    defines `loss(inputs, targets, label_smoothing) -> Tensor`, summed over the batch, as a fitted one defines `fit`. Its
+    forward still gives logits, and metrics are of those, so that models compare.
+    """
+    own: Callable[[Tensor, Tensor, float], Tensor] | None = getattr(model, "loss", None)
+    if own is None:
+        return cross_entropy(model(inputs), targets, label_smoothing)
+    return Mean(own(inputs, targets, label_smoothing), torch.tensor(float(len(targets))))
 
 
 def squared_error(predictions: Tensor, targets: Tensor) -> Mean:

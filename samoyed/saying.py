@@ -13,6 +13,20 @@ def give(found: dict[str, Any], as_json: bool, text: Callable[[], str]) -> None:
     print(json.dumps(found, ensure_ascii="utf" not in (sys.stdout.encoding or "").lower()) if as_json else text())
 
 
+def give_run(run: Any, as_json: bool) -> None:
+    """Says of a run that has ended what was measured, and where it lies."""
+    result = {
+        "run": str(run.path),
+        "task": run.config["task"],
+        "model": run.config["model"],
+        "metrics": run.metrics,
+        "parameters": run.parameters,
+        "seconds": run.seconds,
+        "report": str(run.report),
+    }
+    give(result, as_json, lambda: table_of_splits(run.metrics) + f"\n\nreport  {run.report}")
+
+
 def to_stderr(line: str) -> None:
     """Says how far the work is, away from its result."""
     print(line, file=sys.stderr)

@@ -77,16 +77,24 @@ def small_samples() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def trained(small_samples: None, tmp_path_factory: pytest.TempPathFactory) -> Callable[[tuple[str, str]], Run]:
-    """The run of a pair after two steps, made when first asked for."""
+    """The run of a pair after two steps, made when first asked for. Only that of a task's default model draws its pictures."""
     made: dict[tuple[str, str], Run] = {}
 
     def run(pair: tuple[str, str]) -> Run:
         if pair not in made:
             out = tmp_path_factory.mktemp("run") / "run"
-            made[pair] = samoyed.train(pair[0], model=pair[1], out=out, quiet=True, max_steps=2, batch_size=16)
+            with pytest.MonkeyPatch.context() as patch:
+                if not is_default(pair):
+                    patch.setattr(TASKS[pair[0]].main.load(), "pictures", lambda *given: [])
+                made[pair] = samoyed.train(pair[0], model=pair[1], out=out, quiet=True, max_steps=2, batch_size=16)
         return made[pair]
 
     return run
+
+
+def is_default(pair: tuple[str, str]) -> bool:
+    """Whether the model is the one that its task takes when none is named."""
+    return bool(TASKS[pair[0]].main.attributes["model"] == pair[1])
 
 
 def fitted(name: str, **given: Any) -> tuple[Task[Any, Any], Split]:
@@ -219,15 +227,18 @@ def test_a_few_examples_can_be_learned_by_heart(pair: tuple[str, str]) -> None:
     rows = task.collate(examples)
     if len(rows[0]) > 16:
         rows = type(rows)(*(tensor[:: len(tensor) // 16][:16] for tensor in rows))
-    torch.manual_seed(0)
-    model = build(task, form, {"dropout": 0.0} if "dropout" in form.settings else {})
-    first, before = evaluate(task, model, rows)[task.watch].value, pooled(task, model, rows)
-    trainer = Trainer(epochs=60, batch_size=16, learning_rate=0.01, schedule="constant", clip_norm=1.0)
-    result = trainer.train(task, model, rows, rows, Silent())
-    model.load_state_dict(result.best)
-    assert result.ended == "finished"
-    assert evaluate(task, model, rows)[task.watch].value < first
-    assert pooled(task, model, rows) < 0.25 * before
+    rate = form.attributes.get("defaults", {}).get("learning_rate", 0.01)
+    for epochs in (30, 60):  # most need no more
+        torch.manual_seed(0)
+        model = build(task, form, {"dropout": 0.0} if "dropout" in form.settings else {})
+        first, before = evaluate(task, model, rows)[task.watch].value, pooled(task, model, rows)
+        trainer = Trainer(epochs=epochs, batch_size=16, learning_rate=rate, schedule="constant", clip_norm=1.0)
+        result = trainer.train(task, model, rows, rows, Silent())
+        model.load_state_dict(result.best)
+        assert result.ended == "finished"
+        if evaluate(task, model, rows)[task.watch].value < first and pooled(task, model, rows) < 0.25 * before:
+            return
+    pytest.fail(f"after 60 epochs the objective is {pooled(task, model, rows):.3g}, from {before:.3g}")
 
 
 def pooled(task: Task[Any, Any], model: nn.Module, rows: Any) -> float:
@@ -310,8 +321,9 @@ def test_pictures_show_something_and_say_what(pair: tuple[str, str], trained: Ca
         assert re.fullmatch(r"[a-z0-9_-]+", picture.name)
         assert picture.title
         assert picture.caption.endswith((".", "?"))
-        assert (run.path / "plots" / f"{picture.name}.png").stat().st_size > 2_000
-        assert picture.caption in html.unescape(run.report.read_text("utf-8"))
+        if is_default(pair):
+            assert (run.path / "plots" / f"{picture.name}.png").stat().st_size > 2_000
+            assert picture.caption in html.unescape(run.report.read_text("utf-8"))
 
 
 @each_task

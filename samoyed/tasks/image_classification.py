@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from samoyed.errors import DataError, UsageError, printable
 from samoyed.examples import Image
 from samoyed.features.pixels import Pixels, PixelsState
-from samoyed.objectives import Mean, cross_entropy, full
+from samoyed.objectives import Mean, classifier_loss, full
 from samoyed.reporting import classification
 from samoyed.settings import Count, Share
 from samoyed.sources import Source, one_file
@@ -135,7 +135,7 @@ class ImageClassification(Task[Image, Images]):
         return Images(self.pixels.stack([e.pixels for e in examples]), labels)
 
     def objective(self, model: nn.Module, batch: Images) -> Mean:
-        return cross_entropy(self.logits(model, batch.images), batch.labels, self.label_smoothing)
+        return classifier_loss(model, self.pixels.normalise(batch.images), batch.labels, self.label_smoothing)
 
     @property
     def reported(self) -> dict[str, Metric]:

@@ -22,6 +22,7 @@ RECIPES = (
     "dropout_scaling",
     "kernel_distance",
     "perceptron",
+    "pooling",
     "relu_depth",
     "sgd_against_full",
     "warping",
@@ -94,6 +95,42 @@ def test_backpropagation_fails_with_a_wrong_slope(tmp_path: Path, monkeypatch: p
     f, slope = recipe.ACTIVATIONS["tanh"]
     monkeypatch.setitem(recipe.ACTIVATIONS, "tanh", (f, lambda z: slope(z) * (1 + 1e-8)))
     assert recipe.run(tmp_path, lambda line: None).holds is False
+
+
+def test_pooling_fails_when_the_maximum_is_not_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe = importlib.import_module("samoyed.recipes.pooling")
+    monkeypatch.setitem(recipe.POOLS, "max", recipe.POOLS["none"])
+    monkeypatch.setattr(recipe, "STARTS", 1)
+    monkeypatch.setattr(recipe, "STEPS", 60)
+    assert recipe.run(tmp_path, lambda line: None).holds is False
+
+
+def test_capsule_poses_fail_without_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe = importlib.import_module("samoyed.recipes.capsule_poses")
+    small = {"maps": 8, "capsules": 2, "max_steps": 2, "quiet": True}
+    monkeypatch.setattr(recipe, "SETTINGS", recipe.SETTINGS | small)
+    outcome = recipe.run(tmp_path, lambda line: None)
+    assert outcome.holds is False
+    assert outcome.measured["variance_kept"] < 0.5
+    check_picture(outcome.pictures[0])
+
+
+def test_a_turned_number_is_the_only_one_that_moves(tmp_path: Path) -> None:
+    recipe = importlib.import_module("samoyed.recipes.capsule_poses")
+    seen = []
+
+    class Decoder:
+        def draw(self, poses: torch.Tensor, classes: torch.Tensor) -> torch.Tensor:
+            seen.append((poses, classes))
+            return poses[:, :1, :1, None]
+
+    pose = torch.randn(1, 3, 4)
+    assert recipe.turn(Decoder(), pose, torch.tensor([2])).shape == (4, recipe.TURNS, 1, 1, 1)
+    moved = (seen[0][0] - pose).view(4, recipe.TURNS, 3, 4)
+    for number in range(4):
+        assert torch.allclose(moved[number, :, 2, number], torch.linspace(-0.25, 0.25, recipe.TURNS), atol=1e-6)
+    assert (moved.abs() > 1e-6).sum() == 4 * (recipe.TURNS - 1)
+    assert (seen[0][1] == 2).all()
 
 
 def test_warping_fails_without_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
