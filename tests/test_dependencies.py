@@ -14,10 +14,10 @@ import samoyed
 ROOT = Path(samoyed.__file__).parent
 FILES = {str(path.relative_to(ROOT)): path for path in sorted(ROOT.rglob("*.py"))}
 LAYERS = {  # a folder, and what of the project its files may import at the head or inside a function
-    "layers": ("layers", "settings"),
+    "layers": ("files", "layers", "settings"),
     "models": ("layers", "models", "settings"),
-    "sources": ("catalog", "errors", "examples", "files", "settings", "sources"),
-    "features": ("errors", "features", "settings", "stored"),
+    "sources": ("catalog", "errors", "examples", "files", "settings", "sources", "spool"),
+    "features": ("errors", "features", "settings", "spool", "stored"),
     "decoding": ("batching", "decoding", "layers"),
     "samples": ("errors", "examples", "files", "samples", "sources"),
     "tasks": (

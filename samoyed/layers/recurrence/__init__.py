@@ -10,7 +10,7 @@ coupled gates or without a forget gate, layer normalisation, and both resets of 
 | reference.py | a cell taken through time by autograd |
 | kernels.c, cells.h, lanes.h | the same in C, for float32 on the CPU |
 | build.py, library.py | the C compiled, when Samoyed is installed or when it is first used |
-| kernel.py | the C as PyTorch operators |
+| kernel.py, calls.py | the C as PyTorch operators |
 | stack.py | layers, directions, lengths, and which of these computes |
 | layers.py | RNN, LSTM and GRU |
 """

@@ -108,7 +108,7 @@ def test_long_sequences_are_taken_in_pieces(cell: Callable[..., Any], monkeypatc
         with torch.no_grad():
             quiet, _ = layer(x, hx, lengths=lengths)
         for rows in (1, 12, 30):
-            monkeypatch.setattr("samoyed.layers.recurrence.kernel.PIECE", rows)
+            monkeypatch.setattr("samoyed.layers.recurrence.calls.PIECE", rows)
             assert_same(everything(layer, x, hx, lengths=lengths), whole, 2e-6)
             with torch.no_grad():
                 assert torch.equal(layer(x, hx, lengths=lengths)[0], quiet)
@@ -119,7 +119,7 @@ def test_long_sequences_are_taken_in_pieces(cell: Callable[..., Any], monkeypatc
 def test_threads_change_nothing(
     cell: Callable[..., Any], threads: Callable[[int], None], monkeypatch: pytest.MonkeyPatch, lengths: Any
 ) -> None:
-    monkeypatch.setattr("samoyed.layers.recurrence.kernel.SMALL", 0)
+    monkeypatch.setattr("samoyed.layers.recurrence.calls.SMALL", 0)
     torch.manual_seed(0)
     layer = cell(5, 24, bidirectional=True, engine="kernel")
     x, hx = exact(layer, 30, 11, 5), start(layer, 11)
@@ -200,8 +200,8 @@ def test_random_sizes(
     draw = random.Random(0)
     torch.manual_seed(0)
     for _ in range(8):
-        monkeypatch.setattr("samoyed.layers.recurrence.kernel.SMALL", draw.choice([0, 2**19]))
-        monkeypatch.setattr("samoyed.layers.recurrence.kernel.PIECE", draw.choice([1, 7, 1024]))
+        monkeypatch.setattr("samoyed.layers.recurrence.calls.SMALL", draw.choice([0, 2**19]))
+        monkeypatch.setattr("samoyed.layers.recurrence.calls.PIECE", draw.choice([1, 7, 1024]))
         threads(draw.choice([1, 2, 3]))
         steps, batch, inputs, hidden = (
             draw.randint(1, 12),
