@@ -83,7 +83,7 @@ def choose(session: Any, say: Callable[[str], None]) -> Execution:
         say(f"{chosen}, as found before for this model and machine")
         return chosen
     began = time.monotonic()
-    rounds = _Rounds(session)
+    rounds = Rounds(session)
     try:
         expected = rounds.step_seconds() * min(session.budget, 1e12)
         expected = min(expected, session.trainer.max_time or math.inf)
@@ -117,7 +117,7 @@ def candidates(model: nn.Module, device: torch.device, expected: float) -> list[
     return found
 
 
-class _Rounds:
+class Rounds:
     """Runs steps of several executions in turn, each on its own copy of the model, over the same batches."""
 
     def __init__(self, session: Any) -> None:
@@ -125,7 +125,7 @@ class _Rounds:
         trainer = session.trainer
         drawn = session.task.batches(session.data, trainer.batch_size, seed=trainer.seed, epoch=1)
         self.batches = [batch for _, batch in zip(range(_STEPS), drawn, strict=False)]
-        self.plain = self._of(PLAIN)
+        self.plain = self.of(PLAIN)
         self.plain_losses = self.plain()[1]
 
     def step_seconds(self) -> float:
@@ -139,7 +139,7 @@ class _Rounds:
             if time.monotonic() - began > seconds:
                 break
             try:
-                steps = self._of(execution)
+                steps = self.of(execution)
                 losses = steps()[1]
                 off = max(abs(a - b) / max(abs(b), 1e-3) for a, b in zip(losses, self.plain_losses, strict=True))
                 if not off <= _TOLERANCE[execution.precision]:
@@ -159,7 +159,8 @@ class _Rounds:
         """Random generators and carried state as they were."""
         self.memory.again()
 
-    def _of(self, execution: Execution) -> Callable[[], tuple[float, list[float]]]:
+    def of(self, execution: Execution) -> Callable[[], tuple[float, list[float]]]:
+        """A function that takes these steps in that way, from the same weights each time it is made: (seconds, losses)."""
         session = self.session
         model = copy.deepcopy(session.model)
         optimizer = session.trainer.optimizer_of(model)
