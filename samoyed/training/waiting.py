@@ -5,17 +5,56 @@ thread of each process counts up a number in the store, and who waits gives up w
 """
 
 import json
+import os
+import socket
 import threading
 import time
+import uuid
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from samoyed.errors import RunError
 
 _BEAT = 1.0  # seconds between signs of life
 _SILENCE = 300.0  # seconds without one: generous, since one call into C may hold the interpreter long
 _HURRY = 5.0  # the same, once somebody asked this process to end
+_INVITATION = "samoyed"  # the only key that outlives a training
 _POLLS = (0.001, 0.2)  # seconds between two looks, at first and in the end
+
+
+class Present(NamedTuple):
+    """A process that takes part: the name of its machine, its number there, and a word of its own."""
+
+    host: str
+    pid: int
+    word: str
+
+
+def assemble(store: Any, rank: int, size: int, patience: float = 600.0) -> tuple[str, list[Present]]:
+    """Where this training's keys may begin in a store that holds those of trainings before, and who takes part, by rank.
+
+    torchrun's store outlives the processes that it starts again, and their count of restarts is not the same on every machine.
+    So the first process writes an invitation that was never there before, and each of the others knows that it is not an old
+    one by finding its own word in the list of those who came. Raises RunError after `patience` seconds.
+    """
+    me = Present(socket.gethostname(), os.getpid(), uuid.uuid4().hex)
+    if rank == 0:
+        store.set(_INVITATION, me.word)
+    accepted, until = "", time.monotonic() + patience
+    while time.monotonic() < until:
+        if rank > 0 and store.check([_INVITATION]) and store.get(_INVITATION).decode() != accepted:
+            accepted = store.get(_INVITATION).decode()
+            store.set(f"{accepted}/{rank}", json.dumps(me))
+        if rank == 0 and store.check([f"{me.word}/{other}" for other in range(1, size)]):
+            others = [json.loads(store.get(f"{me.word}/{other}")) for other in range(1, size)]
+            store.set(f"{me.word}/all", json.dumps([me, *others]))
+            accepted = me.word
+        if accepted and store.check([f"{accepted}/all"]):
+            found = [Present(*one) for one in json.loads(store.get(f"{accepted}/all"))]
+            if me in found:
+                return accepted, found
+        time.sleep(_POLLS[0])
+    raise RunError(f"not all {size} processes have come within {patience:.0f} s", remedy="look at what the others say")
 
 
 class Letters:

@@ -11,11 +11,9 @@ they live: each has a thread that says so in torchrun's store.
 
 import contextlib
 import datetime as dt
-import itertools
 import os
 import signal
-import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -27,10 +25,9 @@ from torch.distributed.rendezvous import rendezvous
 
 from samoyed import errors, launch
 from samoyed.errors import RunError, SamoyedError, UsageError
-from samoyed.training.waiting import Letters
+from samoyed.training.waiting import Letters, assemble
 
 PATIENCE = 25.0  # seconds that a process waits for another within a step
-_joins = itertools.count()
 
 R = TypeVar("R")
 
@@ -42,10 +39,11 @@ class World:
     every process does the same work in the same order, whatever a task or a layer says to the others on the way.
     """
 
-    def __init__(self, rank: int = 0, size: int = 1, letters: Letters | None = None) -> None:
+    def __init__(
+        self, rank: int = 0, size: int = 1, letters: Letters | None = None, neighbours: Sequence[int] = ()
+    ) -> None:
         self.rank, self.size, self.weight = rank, size, 1.0
-        self._letters = letters
-        self._neighbours: list[int] = []  # process numbers on this machine
+        self._letters, self._neighbours = letters, neighbours  # the numbers of the other processes on this machine
 
     @property
     def first(self) -> bool:
@@ -144,12 +142,6 @@ class World:
 
     # A process that is lost
 
-    def meet_neighbours(self) -> None:
-        """Learns which processes are on this machine."""
-        here = socket.gethostname()
-        found = self.gather([here, os.getpid()])
-        self._neighbours = [pid for host, pid in found if host == here and pid != os.getpid()]
-
     @contextmanager
     def noticing(self) -> Iterator[None]:
         """Raises RunError where the other processes do not answer within `PATIENCE`, or their connections close."""
@@ -200,15 +192,16 @@ def joined(device: str, stopping: Callable[[], bool] = lambda: False) -> Iterato
             )
         torch.cuda.set_device(local)
     store, rank, size = next(rendezvous("env://", timeout=dt.timedelta(minutes=10)))
-    store = PrefixStore(f"samoyed/{next(_joins)}", store)
+    prefix, present = assemble(store, rank, size)
+    store = PrefixStore(prefix, store)
     letters = Letters(store, rank, size, stopping)
-    world = World(rank, size, letters)
+    neighbours = [one.pid for one in present if one.host == present[rank].host and one.pid != os.getpid()]
+    world = World(rank, size, letters, neighbours)
     try:
         dist.init_process_group(
             "cpu:gloo,cuda:nccl" if kind == "cuda" else "gloo",
             store=store, rank=rank, world_size=size, timeout=dt.timedelta(seconds=PATIENCE),
         )  # fmt: skip
-        world.meet_neighbours()
         yield world
         letters.part()
     except SamoyedError as error:
