@@ -45,7 +45,7 @@ def evaluate(
     batch, and all of them have all results.
     """
     entries: dict[str, list[NDArray[np.float64]]] = {}
-    training = model.training
+    training, carried, weight = model.training, task.carried, world.weight
     model.eval()
     with torch.no_grad():
         for batch in task.batches(data, batch_size):
@@ -53,6 +53,7 @@ def evaluate(
                 pair = torch.stack([mean.total.reshape(-1).double(), mean.count.reshape(-1).double()])
                 entries.setdefault(name, []).append((pair if world.weight else pair[:, :0]).cpu().numpy())
     model.train(training)
+    task.carried, world.weight = carried, weight  # a training that is stopped within an epoch goes on with its own
     if world.size > 1:
         entries = {name: in_order(parts, world) for name, parts in entries.items()}
     return {

@@ -15,6 +15,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 import samoyed
+from samoyed.errors import DataError, SamoyedError
 from samoyed.plan import make
 from samoyed.reporting.progress import Reporter
 from samoyed.training import checkpoint
@@ -121,23 +122,157 @@ def kept(folder: Path, name: str, rank: int = 0) -> tuple[dict[str, Any], dict[s
     return json.loads((folder / f"{name}.{rank}.json").read_text()), load_file(folder / f"{name}.{rank}.safetensors")
 
 
+def ran(name: str, case: Case, folder: Path, world: World, **how: Any) -> Any:
+    """The session of a case, run and kept."""
+    session = session_of(case, world, how.pop("watcher", None) or Watcher(), **how)
+    session.run()
+    keep(folder, name, session, world)
+    return session
+
+
 def equal(folder: Path, world: World) -> None:
-    """Every case, in float64."""
+    """Every case in float64, and two in float32."""
     for name, case in CASES.items():
-        session = session_of(case, world, Watcher())
-        session.run()
-        keep(folder, name, session, world)
+        ran(name, case, folder, world)
+    for name in ("mlp", "text lstm"):
+        ran(f"{name} in float32", CASES[name], folder, world, exact=False)
+
+
+def few(folder: Path, world: World) -> None:
+    """The cases in which something is short: the last batch, the group of batches, the streams."""
+    for name in ("mlp", "mlp, accumulated", "mlp, normalised", "text lstm"):
+        ran(name, CASES[name], folder, world)
 
 
 def sharded(folder: Path, world: World) -> None:
-    """Every case but one in shards; batch normalisation too."""
+    """Every case in shards."""
     for name, case in CASES.items():
-        session = session_of(case, world, Watcher(), sharded=True)
-        session.run()
-        keep(folder, name, session, world)
+        ran(name, case, folder / "sharded", world, sharded=True)
+    resumed(folder / "sharded", world, sharded=True)
 
 
-WORKS = {"sharded": sharded, "equal": equal}
+DRAWING = {
+    "images": Case("image-classification", "mlp", IMAGES | {"dropout": 0.3, "batch_norm": True, "epochs": 3}),
+    "text": Case("text-generation", "lstm", TEXT | {"dropout": 0.3, "num_layers": 2}, 900),
+}
+
+
+def resumed(folder: Path, world: World, sharded: bool = False) -> None:
+    """Trainings that draw at random, uninterrupted, and stopped at a step and gone on with in a new session."""
+    for name, case in DRAWING.items():
+        ran(f"{name}, whole", case, folder, world, exact=False, sharded=sharded)
+        for stop in (4, 7):
+            at = folder / f"{name} {stop}"
+            ran(
+                f"{name}, stopped at {stop}",
+                case,
+                folder,
+                world,
+                exact=False,
+                sharded=sharded,
+                watcher=Watcher(at, stop),
+            )
+            torch.manual_seed(12345 + world.rank)  # nothing of the session before is left
+            session = session_of(case, world, Watcher(), exact=False, sharded=sharded)
+            start, problems = checkpoint.read(at)
+            assert start is not None
+            assert not problems
+            session.restore(start)
+            session.run()
+            keep(folder, f"{name}, resumed at {stop}", session, world)
+
+
+def stopped(folder: Path, world: World) -> None:
+    """Leaves a checkpoint of a text's seventh step, in the middle of what is carried."""
+    ran("stopped", CASES["text lstm"], folder, world, watcher=Watcher(folder / "at", 7))
+
+
+def gone_on(folder: Path, world: World) -> None:
+    """Goes on from a checkpoint that another number of processes left."""
+    session = session_of(CASES["text lstm"], world, Watcher())
+    start, _ = checkpoint.read(folder / "at")
+    assert start is not None
+    session.restore(start)
+    session.run()
+    keep(folder, f"gone on by {world.size}", session, world)
+
+
+class StopsAlone(Watcher):
+    """One process, not the first, is asked to stop after its fifth question."""
+
+    def __init__(self, rank: int) -> None:
+        super().__init__()
+        self.rank, self.asked = rank, 0
+
+    def stopping(self) -> bool:
+        self.asked += 1
+        return self.rank == 1 and self.asked > 5
+
+
+def decided(folder: Path, world: World) -> None:
+    """What only one process sees, and all must follow: a wish to stop, a loss that is no number, the clock."""
+    ran("stop", CASES["mlp"], folder, world, watcher=StopsAlone(world.rank))
+    ran("clock", Case("image-classification", "mlp", IMAGES | {"epochs": 10**6, "max_time": 0.5}), folder, world)
+    session = session_of(CASES["mlp"], world, Watcher())
+    objective, calls = session.task.objective, []
+
+    def spoiled(model: Any, batch: Any) -> Any:
+        calls.append(len(batch.labels))
+        mean = objective(model, batch)
+        late = len(calls) in (7, 9)  # one batch of the second epoch, and one when it is tried again
+        return mean._replace(total=mean.total * float("nan")) if late and world.rank == world.size - 1 else mean
+
+    session.task.objective = spoiled
+    session.run()
+    keep(folder, "spoiled", session, world)
+    (folder / f"warned.{world.rank}.json").write_text(json.dumps(session.watcher.warned))
+
+
+def two(folder: Path, world: World) -> None:
+    """All that two processes are asked, in one start."""
+    for work in (equal, sharded, resumed, stopped, decided):
+        work(folder, world)
+
+
+def raising(folder: Path, world: World) -> None:
+    """One process fails in the middle of a step."""
+
+    class Fails(Watcher):
+        def stopping(self) -> bool:
+            self.steps += 1
+            if world.rank == 1 and self.steps > 4:
+                raise ValueError("a mistake in one process")
+            return False
+
+    session_of(CASES["mlp"], world, Fails()).run()
+
+
+def hungry(folder: Path, world: World) -> None:
+    """One process runs out of memory."""
+    session = session_of(CASES["mlp"], world, Watcher())
+    if world.rank == 1:
+
+        def starved(model: Any, batch: Any) -> Any:
+            raise MemoryError
+
+        session.task.objective = starved
+    session.run()
+
+
+def differing(folder: Path, world: World) -> None:
+    """One process fails while it prepares."""
+
+    def prepared() -> None:
+        if world.rank == 1:
+            raise DataError("cannot be read", where="photos")
+
+    world.together(prepared)
+
+
+WORKS = {
+    work.__name__: work
+    for work in (two, few, equal, sharded, resumed, stopped, gone_on, decided, raising, hungry, differing)
+}
 
 
 def processes(size: int, work: str, folder: Path, wait: float = 120) -> list[tuple[int, str]]:
@@ -167,5 +302,8 @@ def processes(size: int, work: str, folder: Path, wait: float = 120) -> list[tup
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    with joined("cpu") as here:
-        WORKS[sys.argv[1]](Path(sys.argv[2]), here)
+    try:
+        with joined("cpu") as here:
+            WORKS[sys.argv[1]](Path(sys.argv[2]), here)
+    except SamoyedError as error:
+        sys.exit(f"{type(error).__name__}: {error}")
