@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 from samoyed.errors import RunError
 
+GO_ON = "torchrun --max-restarts goes on from the last checkpoint, as does samoyed resume"
 _BEAT = 1.0  # seconds between signs of life
 _SILENCE = 300.0  # seconds without one: generous, since one call into C may hold the interpreter long
 _HURRY = 5.0  # the same, once somebody asked this process to end
@@ -60,11 +61,12 @@ def assemble(store: Any, rank: int, size: int, patience: float = 600.0) -> tuple
 class Letters:
     """Reads and writes JSON under numbered keys; all processes make the same calls in the same order.
 
-    `store` is a torch.distributed.Store. Raises RunError where an awaited process shows no life.
+    `store` is a torch.distributed.Store. Raises RunError where an awaited process has ended or shows no life.
     """
 
-    def __init__(self, store: Any, rank: int, size: int, stopping: Callable[[], bool]) -> None:
-        self.store, self.rank, self.size, self.stopping = store, rank, size, stopping
+    def __init__(self, store: Any, rank: int, present: list[Present], stopping: Callable[[], bool]) -> None:
+        self.store, self.rank, self.present, self.stopping = store, rank, present, stopping
+        self.size = len(present)
         self._number = 0
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._beat, daemon=True)
@@ -108,11 +110,23 @@ class Letters:
                 if life != seen:
                     seen, since = life, time.monotonic()
                 silent = time.monotonic() - since
+                if self._ended(rank):
+                    raise RunError(f"process {rank} has ended", remedy=GO_ON)
                 if silent > (_HURRY if self.stopping() else _SILENCE):
-                    raise RunError(f"process {rank} has shown no life for {silent:.0f} s")
+                    raise RunError(f"process {rank} has shown no life for {silent:.0f} s", remedy=GO_ON)
             return bytes(self.store.get(key))
         except RuntimeError as error:
             raise RunError(f"process {rank} cannot be reached: torchrun's store is gone") from error
+
+    def _ended(self, rank: int) -> bool:
+        """Whether a process of this machine is no more; of others it is not known."""
+        if self.present[rank].host != self.present[self.rank].host:
+            return False
+        try:
+            os.kill(self.present[rank].pid, 0)
+        except ProcessLookupError:
+            return True
+        return False
 
     def _beat(self) -> None:
         count = 0

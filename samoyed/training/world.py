@@ -25,7 +25,7 @@ from torch.distributed.rendezvous import rendezvous
 
 from samoyed import errors, launch
 from samoyed.errors import RunError, SamoyedError, UsageError
-from samoyed.training.waiting import Letters, assemble
+from samoyed.training.waiting import GO_ON, Letters, assemble
 
 PATIENCE = 25.0  # seconds that a process waits for another within a step
 
@@ -157,7 +157,7 @@ class World:
                 os.kill(pid, signal.SIGCONT)
         return RunError(
             f"another of the {self.size} processes has ended, or has not answered for {PATIENCE:.0f} s",
-            remedy="torchrun --max-restarts goes on from the last checkpoint, as does samoyed resume",
+            remedy=GO_ON,
         )
 
     def loses(self, error: BaseException) -> bool:
@@ -194,7 +194,7 @@ def joined(device: str, stopping: Callable[[], bool] = lambda: False) -> Iterato
     store, rank, size = next(rendezvous("env://", timeout=dt.timedelta(minutes=10)))
     prefix, present = assemble(store, rank, size)
     store = PrefixStore(prefix, store)
-    letters = Letters(store, rank, size, stopping)
+    letters = Letters(store, rank, present, stopping)
     neighbours = [one.pid for one in present if one.host == present[rank].host and one.pid != os.getpid()]
     world = World(rank, size, letters, neighbours)
     try:

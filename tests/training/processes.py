@@ -232,6 +232,7 @@ def two(folder: Path, world: World) -> None:
     """All that two processes are asked, in one start."""
     for work in (equal, sharded, resumed, stopped, decided):
         work(folder, world)
+    gone_on(folder / "from one", world)
 
 
 def raising(folder: Path, world: World) -> None:
@@ -269,10 +270,7 @@ def differing(folder: Path, world: World) -> None:
     world.together(prepared)
 
 
-WORKS = {
-    work.__name__: work
-    for work in (two, few, equal, sharded, resumed, stopped, gone_on, decided, raising, hungry, differing)
-}
+WORKS = {work.__name__: work for work in (two, few, raising, hungry, differing)}
 
 
 def processes(size: int, work: str, folder: Path, wait: float = 120) -> list[tuple[int, str]]:
