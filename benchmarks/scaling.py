@@ -1,0 +1,150 @@
+"""What several processes cost and gain on this machine, beside what the cost model of docs/scaling.md says.
+
+python -m benchmarks.scaling [--rounds N] [--processes N]
+
+Rounds alternate between one process on the whole batch, one on the share that a process gets, and several on the whole batch;
+each is a process group of its own with one thread per process. Times are medians over steps, then over rounds.
+"""
+
+import argparse
+import json
+import os
+import socket
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+ROOT = Path(__file__).resolve().parents[1]
+SIZES = (8, 2**20, 25 * 2**20)  # bytes that are summed over the processes
+STEPS, WARM = 30, 5
+
+
+class Net(NamedTuple):
+    """A fully connected network on 28 x 28 pictures of 10 classes, and the batch that it is trained on."""
+
+    hidden_sizes: tuple[int, ...]
+    batch: int
+
+
+NETS = {"small": Net((512, 256), 256), "large": Net((2048, 2048), 256), "large, batch 1024": Net((2048, 2048), 1024)}
+
+
+def main() -> None:
+    """Measures and prints."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--processes", type=int, default=2)
+    given = parser.parse_args()
+    found: dict[str, list[dict[str, Any]]] = {"whole": [], "share": [], "several": []}
+    print(f"load before: {os.getloadavg()[0]:.2f}", file=sys.stderr)
+    for _ in range(given.rounds):
+        found["whole"].append(_start(1, 1))
+        found["share"].append(_start(1, given.processes))
+        found["several"].append(_start(given.processes, 1))
+    print(f"load after: {os.getloadavg()[0]:.2f}", file=sys.stderr)
+    _print(found, given.processes, given.rounds)
+
+
+def _print(found: dict[str, list[dict[str, Any]]], n: int, rounds: int) -> None:
+    def median(kind: str, key: str) -> float:
+        return statistics.median(run[key] for run in found[kind])
+
+    latency = median("several", "8 bytes")
+    largest = SIZES[-1]
+    bandwidth = 2 * (n - 1) / n * largest / (median("several", f"{largest} bytes") - latency)
+    print(f"{n} processes, 1 thread each, {rounds} rounds; medians")
+    print(f"all_reduce over gloo: {1e6 * latency:.0f} us for 8 bytes, {bandwidth / 1e9:.2f} GB/s")
+    print("| network | parameters | 1 process | its share alone | exchange | predicted | measured | faster by |")
+    print("| --- | --- | --- | --- | --- | --- | --- | --- |")
+    for name in NETS:
+        whole, share, several = (1000 * median(kind, name) for kind in ("whole", "share", "several"))
+        parameters = found["whole"][0][f"{name} parameters"]
+        exchange = 1000 * (2 * latency + 2 * (n - 1) / n * 4 * parameters / bandwidth)
+        print(
+            f"| {name} | {parameters:,} | {whole:.1f} ms | {share:.1f} ms | {exchange:.1f} ms | {share + exchange:.1f} ms "
+            f"| {several:.1f} ms | {whole / several:.2f} |"
+        )
+
+
+def _start(size: int, divided: int) -> dict[str, Any]:
+    """What the first of `size` processes measured, on batches that are `divided`."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "WORLD_SIZE": str(size), "MASTER_ADDR": "127.0.0.1"}
+    environment |= {"MASTER_PORT": port, "PYTHONPATH": str(ROOT), "DIVIDED": str(divided)}
+    code = "from benchmarks.scaling import work; work()"
+    workers = [
+        subprocess.Popen(
+            [sys.executable, "-c", code],
+            env={**environment, "RANK": str(r), "LOCAL_RANK": str(r)},
+            stdout=subprocess.PIPE,
+        )
+        for r in range(size)
+    ]
+    said = [worker.communicate()[0] for worker in workers]
+    if any(worker.returncode for worker in workers):
+        raise SystemExit("a process failed")
+    measured: dict[str, Any] = json.loads(said[0])
+    return measured
+
+
+def work() -> None:
+    """One process of a round."""
+    import torch
+    import torch.distributed as dist
+
+    from samoyed.training.world import joined
+
+    torch.set_num_threads(1)
+    found: dict[str, Any] = {}
+    with joined("cpu") as world:
+        for name, net in NETS.items():
+            seconds, parameters = _step_seconds(net, int(os.environ["DIVIDED"]), world)
+            found |= {name: seconds, f"{name} parameters": parameters}
+        for size in SIZES if world.size > 1 else ():
+            row = torch.zeros(size // 4)
+            found[f"{size} bytes"] = _median(lambda row=row: dist.all_reduce(row))
+    if world.first:
+        print(json.dumps(found))
+
+
+def _step_seconds(net: Net, divided: int, world: Any) -> tuple[float, int]:
+    """The median time of a step, and the network's parameters."""
+    import torch
+    from torch import nn
+
+    from samoyed.models.mlp import MLP
+    from samoyed.objectives import cross_entropy
+    from samoyed.tasks.image_classification import Images
+    from samoyed.training.descent import Descent
+    from samoyed.training.trainer import Trainer
+
+    torch.manual_seed(0)
+    model: nn.Module = MLP(input_shape=(784,), output_size=10, hidden_sizes=net.hidden_sizes, dropout=0.0)
+    descent = Descent(model, Trainer().optimizer_of(model), world=world)
+    mine = net.batch // divided // world.size
+    batch = Images(torch.randn(mine, 784), torch.randint(10, (mine,)))
+
+    def step() -> None:
+        descent(cross_entropy(model(batch.images), batch.labels))
+        world.sum(0.0, 0.0, 0.0, 0.0, 0.0, 0.0)  # what the loop agrees on once per step
+
+    return _median(step), sum(p.numel() for p in model.parameters())
+
+
+def _median(act: Callable[[], Any]) -> float:
+    times = []
+    for _ in range(WARM + STEPS):
+        began = time.perf_counter()
+        act()
+        times.append(time.perf_counter() - began)
+    return statistics.median(times[WARM:])
+
+
+if __name__ == "__main__":
+    main()
