@@ -74,7 +74,10 @@ def alike(run: Path, whole: Path) -> None:
         assert (run / name).read_bytes() == (whole / name).read_bytes(), name
     timing = ("seconds", "step_ms", "per_second")
     first, second = (
-        [{k: v for k, v in json.loads(line).items() if k not in timing} for line in (r / "metrics.jsonl").read_text().splitlines()]
+        [
+            {k: v for k, v in json.loads(line).items() if k not in timing}
+            for line in (r / "metrics.jsonl").read_text().splitlines()
+        ]
         for r in (run, whole)
     )
     assert first == second
