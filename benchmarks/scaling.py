@@ -8,6 +8,7 @@ each is a process group of its own with one thread per process. Times are median
 
 import argparse
 import json
+import math
 import os
 import socket
 import statistics
@@ -38,7 +39,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--predict", action="store_true", help="print what the model says of GPUs, and measure nothing")
     given = parser.parse_args()
+    if given.predict:
+        _predict()
+        return
     found: dict[str, list[dict[str, Any]]] = {"whole": [], "share": [], "several": []}
     print(f"load before: {os.getloadavg()[0]:.2f}", file=sys.stderr)
     for _ in range(given.rounds):
@@ -68,6 +73,49 @@ def _print(found: dict[str, list[dict[str, Any]]], n: int, rounds: int) -> None:
             f"| {name} | {parameters:,} | {whole:.1f} ms | {share:.1f} ms | {exchange:.1f} ms | {share + exchange:.1f} ms "
             f"| {several:.1f} ms | {whole / several:.2f} |"
         )
+
+
+# What is assumed of GPUs: none of it is measured here
+_OPERATIONS = 30e12  # float32 per second, half of what an H100 can do
+_LINK, _HOP = 300e9, 5e-6  # bytes per second between the GPUs of a machine, seconds per message
+_WIRE, _FAR = 45e9, 10e-6  # bytes per second and GPU between machines, seconds per message
+_TOGETHER = 8  # GPUs in a machine
+
+
+def _predict() -> None:
+    print("| GPUs | parameters | rows per GPU | computing | exchange | agreeing | step | efficiency |")
+    print("| --- | --- | --- | --- | --- | --- | --- | --- |")
+    for n in (8, 1000):
+        for parameters, rows in ((10e6, 1024), (100e6, 256), (100e6, 1024), (100e6, 8192), (1000e6, 8192)):
+            computing = 6 * parameters * rows / _OPERATIONS
+            exchange, agreeing = gpus(parameters, n)
+            step = step_seconds(computing, exchange, agreeing, parameters)
+            times = " | ".join(f"{1000 * t:.2f} ms" for t in (computing, exchange, agreeing, step))
+            print(f"| {n:,} | {parameters / 1e6:,.0f} M | {rows:,} | {times} | {computing / step:.0%} |")
+
+
+def gpus(parameters: float, n: int) -> tuple[float, float]:
+    """Seconds that the gradients of a float32 network, and what is agreed on, take between `n` GPUs.
+
+    Within a machine a ring; between machines every GPU exchanges its eighth with its fellows, in trees.
+    """
+    size, k = 4 * parameters, buckets(parameters)
+    machines, near = max(1, n // _TOGETHER), min(n, _TOGETHER)
+    latency = 2 * (near - 1) * _HOP + 2 * math.ceil(math.log2(machines)) * _FAR
+    within = 2 * (near - 1) / near * size / _LINK
+    between = 2 * (machines - 1) / machines * size / near / _WIRE
+    return within + between + k * latency, 2 * latency
+
+
+def buckets(parameters: float) -> int:
+    """How many buckets the gradients travel in."""
+    return math.ceil(4 * parameters / (25 * 2**20))
+
+
+def step_seconds(computing: float, exchange: float, agreeing: float, parameters: float) -> float:
+    """A step in which buckets travel beside the backward pass, two thirds of the computing; the last one has nothing beside it."""
+    last = exchange / buckets(parameters)
+    return computing + last + max(0.0, exchange - last - 2 / 3 * computing) + agreeing
 
 
 def _start(size: int, divided: int) -> dict[str, Any]:

@@ -60,7 +60,7 @@ class Gradients:
     def begin(self, loss: float, count: float) -> None:
         """Sends the loss and the count of this process's rows; from here on full buckets follow by themselves."""
         self._missing = [len(bucket.parameters) for bucket in self.buckets]
-        self._sums = torch.tensor([loss, count], dtype=torch.float64)
+        self._sums = torch.tensor([loss, count], dtype=torch.float64, device=self.world.device)
         with self.world.noticing():
             self._sent = [_summed(self._sums)]
 

@@ -101,7 +101,7 @@ class Shards:
 
     def begin(self, loss: float, count: float) -> None:
         """Sends the loss and the count of this process's rows."""
-        self._sums = torch.tensor([loss, count], dtype=torch.float64)
+        self._sums = torch.tensor([loss, count], dtype=torch.float64, device=self.world.device)
         with self.world.noticing():
             self._work = dist.all_reduce(self._sums, async_op=True)
 

@@ -40,9 +40,17 @@ class World:
     """
 
     def __init__(
-        self, rank: int = 0, size: int = 1, letters: Letters | None = None, neighbours: Sequence[int] = ()
+        self,
+        rank: int = 0,
+        size: int = 1,
+        letters: Letters | None = None,
+        neighbours: Sequence[int] = (),
+        device: torch.device | None = None,
     ) -> None:
         self.rank, self.size, self.weight = rank, size, 1.0
+        self.device = device or torch.device(
+            "cpu"
+        )  # where numbers travel: NCCL's trees grow with the logarithm of `size`
         self._letters, self._neighbours = letters, neighbours  # the numbers of the other processes on this machine
 
     @property
@@ -56,10 +64,11 @@ class World:
         """Each number summed over the processes, the same in all of them."""
         if self.size == 1:
             return list(numbers)
-        total = torch.tensor(numbers, dtype=torch.float64)
+        total = torch.tensor(numbers, dtype=torch.float64, device=self.device)
         with self.noticing():
             dist.all_reduce(total)
-        return [float(number) for number in total]
+            found: list[float] = total.tolist()
+        return found
 
     def share(self, task: Any, batch: Any) -> Any:
         """This process's rows of a batch, by `task.share`; the first's, with `weight` 0, where there are too few for all."""
@@ -196,7 +205,7 @@ def joined(device: str, stopping: Callable[[], bool] = lambda: False) -> Iterato
     store = PrefixStore(prefix, store)
     letters = Letters(store, rank, present, stopping)
     neighbours = [one.pid for one in present if one.host == present[rank].host and one.pid != os.getpid()]
-    world = World(rank, size, letters, neighbours)
+    world = World(rank, size, letters, neighbours, torch.device(kind))
     try:
         dist.init_process_group(
             "cpu:gloo,cuda:nccl" if kind == "cuda" else "gloo",
