@@ -2,8 +2,9 @@
 
 python -m benchmarks.scaling [--rounds N] [--processes N]
 
-Rounds alternate between one process on the whole batch, one on the share that a process gets, and several on the whole batch;
-each is a process group of its own with one thread per process. Times are medians over steps, then over rounds.
+Rounds alternate between one process on the whole batch; as many as asked for, each for itself, on the share of a batch that one
+of several gets; and as many together on the whole batch. So the model's computing holds what processes of one machine take from
+each other in cores and memory, and only the exchange is predicted. Times are medians over steps, then over rounds.
 """
 
 import argparse
@@ -47,9 +48,9 @@ def main() -> None:
     found: dict[str, list[dict[str, Any]]] = {"whole": [], "share": [], "several": []}
     print(f"load before: {os.getloadavg()[0]:.2f}", file=sys.stderr)
     for _ in range(given.rounds):
-        found["whole"].append(_start(1, 1))
-        found["share"].append(_start(1, given.processes))
-        found["several"].append(_start(given.processes, 1))
+        found["whole"].append(_measured(1, 1, 1))
+        found["share"].append(_measured(1, given.processes, given.processes))
+        found["several"].append(_measured(given.processes, 1, 1))
     print(f"load after: {os.getloadavg()[0]:.2f}", file=sys.stderr)
     _print(found, given.processes, given.rounds)
 
@@ -63,7 +64,7 @@ def _print(found: dict[str, list[dict[str, Any]]], n: int, rounds: int) -> None:
     bandwidth = 2 * (n - 1) / n * largest / (median("several", f"{largest} bytes") - latency)
     print(f"{n} processes, 1 thread each, {rounds} rounds; medians")
     print(f"all_reduce over gloo: {1e6 * latency:.0f} us for 8 bytes, {bandwidth / 1e9:.2f} GB/s")
-    print("| network | parameters | 1 process | its share alone | exchange | predicted | measured | faster by |")
+    print("| network | parameters | 1 process | its share | exchange | predicted | measured | faster by |")
     print("| --- | --- | --- | --- | --- | --- | --- | --- |")
     for name in NETS:
         whole, share, several = (1000 * median(kind, name) for kind in ("whole", "share", "several"))
@@ -118,27 +119,27 @@ def step_seconds(computing: float, exchange: float, agreeing: float, parameters:
     return computing + last + max(0.0, exchange - last - 2 / 3 * computing) + agreeing
 
 
-def _start(size: int, divided: int) -> dict[str, Any]:
-    """What the first of `size` processes measured, on batches that are `divided`."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "WORLD_SIZE": str(size), "MASTER_ADDR": "127.0.0.1"}
-    environment |= {"MASTER_PORT": port, "PYTHONPATH": str(ROOT), "DIVIDED": str(divided)}
-    code = "from benchmarks.scaling import work; work()"
-    workers = [
-        subprocess.Popen(
-            [sys.executable, "-c", code],
-            env={**environment, "RANK": str(r), "LOCAL_RANK": str(r)},
-            stdout=subprocess.PIPE,
-        )
-        for r in range(size)
-    ]
+def _measured(size: int, divided: int, groups: int) -> dict[str, Any]:
+    """What the first process of all measured: so many groups of `size` at once, on batches that are `divided`."""
+    workers = [worker for _ in range(groups) for worker in _started(size, divided)]
     said = [worker.communicate()[0] for worker in workers]
     if any(worker.returncode for worker in workers):
         raise SystemExit("a process failed")
     measured: dict[str, Any] = json.loads(said[0])
     return measured
+
+
+def _started(size: int, divided: int) -> list[subprocess.Popen[bytes]]:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "WORLD_SIZE": str(size), "MASTER_ADDR": "127.0.0.1"}
+    environment |= {"MASTER_PORT": port, "PYTHONPATH": str(ROOT), "DIVIDED": str(divided)}
+    command = [sys.executable, "-c", "from benchmarks.scaling import work; work()"]
+    return [
+        subprocess.Popen(command, env={**environment, "RANK": str(r), "LOCAL_RANK": str(r)}, stdout=subprocess.PIPE)
+        for r in range(size)
+    ]
 
 
 def work() -> None:
