@@ -15,7 +15,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from samoyed import catalog
+from samoyed import catalog, launch
 from samoyed.errors import DataError, Interrupted, RunError, SamoyedError, TrainingError, UsageError
 from samoyed.files import MANIFEST
 
@@ -93,7 +93,7 @@ def train(
     from samoyed.reporting.progress import Reporter
     from samoyed.training.job import train_or_resume
 
-    return train_or_resume(plan, Reporter(quiet))
+    return train_or_resume(plan, Reporter(quiet or not launch.first()))
 
 
 def resume(run: str | PathLike[str], *, quiet: bool = False) -> "Run":
@@ -105,7 +105,7 @@ def resume(run: str | PathLike[str], *, quiet: bool = False) -> "Run":
     from samoyed.reporting.progress import Reporter
     from samoyed.training.job import resume as run_job
 
-    return run_job(Path(run), Reporter(quiet))
+    return run_job(Path(run), Reporter(quiet or not launch.first()))
 
 
 def load(run: str | PathLike[str]) -> "Run":

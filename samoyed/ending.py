@@ -13,6 +13,7 @@ from typing import Any, NoReturn, cast
 
 import typer
 
+from samoyed import launch
 from samoyed.errors import SamoyedError
 
 _ParserError: type[Exception] = typer.BadParameter.__mro__[2]  # click's, wherever typer keeps it
@@ -33,6 +34,8 @@ def carefully(run: Callable[[], Any]) -> NoReturn:
     except SamoyedError as error:
         if debug:
             traceback.print_exc()
+        if not launch.first() and (error.everywhere or error.exit_code == 2):  # the first of several processes says it
+            sys.exit(error.exit_code)
         _fail(str(error), error.exit_code)
     except _ParserError as error:
         if type(error).__name__ == "NoArgsIsHelpError":

@@ -16,6 +16,7 @@ class SamoyedError(Exception):
     """Something the user can mend. `problem`, `where` and `remedy` are kept apart for callers that show them otherwise."""
 
     exit_code = 1
+    everywhere = False  # whether all processes of a training raise it, so that one of them says it
 
     def __init__(self, problem: str, *, where: str | PathLike[str] | None = None, remedy: str | None = None) -> None:
         self.problem, self.where, self.remedy = problem, None if where is None else str(where), remedy

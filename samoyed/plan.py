@@ -6,7 +6,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from samoyed import catalog
+from samoyed import catalog, launch
 from samoyed.errors import DataError, RunError, UsageError, shown
 
 
@@ -59,7 +59,9 @@ def make(
             f"the run would be written into the data folder {where}",
             remedy="work in another folder, or name one with --out DIR",
         )
-    if folder is not None and not (resume and (folder / "config.yaml").is_file()):
+    goes_on = resume or launch.restarted() or (folder is not None and launch.began(folder))
+    # of several processes the first may have begun the run already, and it alone decides
+    if folder is not None and launch.first() and not (goes_on and (folder / "config.yaml").is_file()):
         _refuse_taken(folder)
     task_name = task.lower().replace("_", "-")
     return Plan(task_name, task_form, name, model_form, where, folder, dict(given), settled)

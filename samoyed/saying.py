@@ -5,11 +5,14 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+from samoyed import launch
 from samoyed.errors import printable
 
 
 def give(found: dict[str, Any], as_json: bool, text: Callable[[], str]) -> None:
-    """Prints the one JSON object, or the text made for people."""
+    """Prints the one JSON object, or the text made for people; of several processes, the first does."""
+    if not launch.first():
+        return
     print(json.dumps(found, ensure_ascii="utf" not in (sys.stdout.encoding or "").lower()) if as_json else text())
 
 

@@ -23,6 +23,13 @@ class Said(NamedTuple):
     err: str
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long proofs run by `make prove` only."""
+    for item in items:
+        if "prove" in item.keywords and not os.environ.get("SAMOYED_PROVE"):
+            item.add_marker(pytest.mark.skip(reason="a long proof: make prove"))
+
+
 @pytest.fixture(autouse=True)
 def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SAMOYED_CACHE", str(tmp_path_factory.mktemp("cache")))

@@ -152,6 +152,15 @@ class Task(ABC, Generic[E, B]):
         split = zip(*(tensor.chunk(pieces) for tensor in batch), strict=True)
         return (type(batch)(*tensors) for tensors in split)
 
+    def share(self, batch: B, rank: int, size: int) -> B:
+        """The rows of process `rank` of `size`, whose objectives add up to the batch's own; none where there are too few."""
+        split = zip(*(tensor.tensor_split(size) for tensor in batch), strict=True)
+        return type(batch)(*list(split)[rank])
+
+    def carried_axis(self, model: nn.Module) -> int:
+        """The axis of the tensors in `carried` along which the rows of a batch lie."""
+        return int(getattr(model, "state_axis", 0))
+
     def calibrate(self, model: nn.Module, valid: B) -> None:
         """Learns, once the weights are chosen, what the validation split says of the model's certainty. By default nothing."""
 

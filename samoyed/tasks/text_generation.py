@@ -167,7 +167,7 @@ class TextGeneration(Task[Text, Tokens]):
 
     def parts(self, model: nn.Module, batch: Tokens, pieces: int) -> Iterator[Tokens]:
         """Micro-batches of some streams each, every one with the state that those streams carry."""
-        axis: int = getattr(model, "state_axis", 0)
+        axis = self.carried_axis(model)
         whole, carried = None if bool(batch.fresh[0]) else self.carried, []
         for rows in torch.arange(len(batch.tokens), device=batch.tokens.device).chunk(pieces):
             self.carried = _along(whole, partial(torch.index_select, dim=axis, index=rows))

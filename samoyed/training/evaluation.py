@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from samoyed.tasks import Metric, Task
+from samoyed.training.world import ALONE, World
 
 OVERFLOWN = 1.7976931348623157e308  # what stands for a figure that is infinite
 _RESAMPLES = 1000
@@ -31,24 +32,48 @@ class Result(NamedTuple):
 
 
 def evaluate(
-    task: Task[Any, Any], model: nn.Module, data: Any, batch_size: int = 256, intervals: bool = True
+    task: Task[Any, Any],
+    model: nn.Module,
+    data: Any,
+    batch_size: int = 256,
+    intervals: bool = True,
+    world: World = ALONE,
 ) -> dict[str, Result]:
     """Every metric of the task over all of `data`, in evaluation mode and without gradients.
 
-    Without `intervals` they are left at the value, which spares their cost while training.
+    Without `intervals` they are left at the value, which spares their cost while training. The processes of a world divide each
+    batch, and all of them have all results.
     """
     entries: dict[str, list[NDArray[np.float64]]] = {}
-    training = model.training
+    training, carried, weight = model.training, task.carried, world.weight
     model.eval()
     with torch.no_grad():
         for batch in task.batches(data, batch_size):
-            for name, mean in task.metrics(model, batch).items():
+            for name, mean in task.metrics(model, world.share(task, batch)).items():
                 pair = torch.stack([mean.total.reshape(-1).double(), mean.count.reshape(-1).double()])
-                entries.setdefault(name, []).append(pair.cpu().numpy())
+                entries.setdefault(name, []).append((pair if world.weight else pair[:, :0]).cpu().numpy())
     model.train(training)
+    task.carried, world.weight = carried, weight  # a training that is stopped within an epoch goes on with its own
+    if world.size > 1:
+        entries = {name: in_order(parts, world) for name, parts in entries.items()}
     return {
         name: pool(np.concatenate(entries[name], axis=1), metric, intervals) for name, metric in task.reported.items()
     }
+
+
+def in_order(parts: list[NDArray[np.float64]], world: World) -> list[NDArray[np.float64]]:
+    """This process's entries [2, n] of each batch -> those of all processes, in the order of batches and then of processes."""
+    lengths = world.rows(torch.tensor([[part.shape[1] for part in parts]]))  # [processes, batches]
+    values = world.rows(torch.from_numpy(np.concatenate(parts, axis=1)), axis=1).numpy()
+    ends = np.cumsum(lengths.flatten().numpy())[:-1]
+    pieces = np.split(values, ends, axis=1)
+    return [pieces[rank * len(parts) + i] for i in range(len(parts)) for rank in range(world.size)]
+
+
+def rank_of(results: dict[str, Result], watch: str) -> tuple[float, ...]:
+    """What the best epoch has least of: the watched metric, and where that ties, as on few examples, the loss."""
+    kept = [results[name] for name in (watch, "loss") if name in results]
+    return tuple(r.value if r.better == "lower" else -r.value for r in kept)
 
 
 def pool(entries: NDArray[np.float64], metric: Metric, interval: bool = True) -> Result:

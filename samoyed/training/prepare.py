@@ -1,11 +1,14 @@
 """From a plan to what training needs: data read, divided, learned from, on the device; the model in their sizes."""
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import nn
 
+from samoyed import batching
+from samoyed.errors import UsageError
 from samoyed.plan import Plan
 from samoyed.reporting import tensorboard
 from samoyed.reporting.progress import Reporter
@@ -14,6 +17,7 @@ from samoyed.tasks import Split, Task, to_device
 from samoyed.training.gather import found, gather
 from samoyed.training.machine import device_of
 from samoyed.training.trainer import Trainer
+from samoyed.training.world import ALONE, World
 
 SPLITS = ("train", "valid", "test")
 
@@ -29,6 +33,7 @@ class Prepared:
     split: Split
     data: dict[str, Any]
     rows: list[tuple[str, str]]
+    sharded: bool = False
 
     @property
     def parameters(self) -> int:
@@ -36,10 +41,13 @@ class Prepared:
         return count_parameters(self.model)
 
 
-def prepare(plan: Plan, reporter: Reporter) -> Prepared:
-    """Reads, divides, fits and builds. The same plan and data give the same weights. Raises UsageError and DataError."""
+def prepare(plan: Plan, reporter: Reporter, world: World = ALONE) -> Prepared:
+    """Reads, divides, fits and builds, in every process alike. The same plan and data give the same weights. Raises UsageError
+    and DataError."""
     trainer = Trainer(**plan.settled["training"])
     device = device_of(trainer.device)
+    if world.size > 1 and device.type not in ("cpu", "cuda"):
+        raise UsageError(f"several processes cannot train on {device.type}", remedy="use device=cpu, or one process")
     if trainer.tensorboard:
         tensorboard.needed()
     task: Task[Any, Any] = plan.task_form.load()(**plan.settled["task"])
@@ -50,6 +58,30 @@ def prepare(plan: Plan, reporter: Reporter) -> Prepared:
     reporter.block(plan.task, rows)
     torch.manual_seed(trainer.seed)
     task.device = device
-    model = build(task, plan.model_form, plan.settled["model"]).to(device)
+    model = build(task, plan.model_form, plan.settled["model"])
+    sharded = world.size > 1 and not hasattr(model, "fit") and _shards(trainer.distribute, model, device)
+    model = model if sharded else model.to(device)
     data = {name: to_device(task.collate(part), device) for name, part in zip(SPLITS, split[:3], strict=True)}
-    return Prepared(plan, trainer, task, model, split, data, rows)
+    if world.size > 1:  # from here on every process draws for itself: dropout differs from row to row
+        torch.manual_seed(batching.generator(trainer.seed, world.rank).initial_seed())
+    return Prepared(plan, trainer, task, model, split, data, rows, sharded)
+
+
+def rebuilt(job: Prepared) -> nn.Module:
+    """The plain model in place of a sharded one; where it outgrows the device it, and the data, are on the CPU."""
+    model = build(job.task, job.plan.model_form, job.plan.settled["model"])
+    if _memory(job.task.device) < 2 * sum(p.nbytes for p in model.parameters()):
+        job.task.device = torch.device("cpu")
+        job.data = {name: to_device(rows, job.task.device) for name, rows in job.data.items()}
+    return model.to(job.task.device)
+
+
+def _shards(distribute: str, model: nn.Module, device: torch.device) -> bool:
+    """Whether each process holds a part: as said, or where weights, gradients and two moments outgrow three quarters of a GPU."""
+    needed = 4 * sum(p.nbytes for p in model.parameters())
+    return distribute == "shard" or (distribute == "auto" and needed > 0.75 * _memory(device))
+
+
+def _memory(device: torch.device) -> float:
+    """Bytes of a GPU's memory; that of a CPU is taken to be enough."""
+    return torch.cuda.get_device_properties(device).total_memory if device.type == "cuda" else math.inf

@@ -16,12 +16,27 @@ from torch import nn
 from samoyed.errors import TrainingError, UsageError
 from samoyed.schedules import Position
 from samoyed.tasks import Task
-from samoyed.training.checkpoint import Snapshot, Tensors, flatten, unflatten
+from samoyed.training.checkpoint import Snapshot, flatten, unflatten
 from samoyed.training.descent import Descent
-from samoyed.training.evaluation import OVERFLOWN, Result, evaluate
+from samoyed.training.evaluation import OVERFLOWN, Result, evaluate, rank_of
 from samoyed.training.execution import PLAIN, Execution
 from samoyed.training.luck import MOST_ROLLBACKS, Memory, Spikes, is_out_of_memory
-from samoyed.training.progress import Epoch, Trained, Watcher, Weights
+from samoyed.training.normalising import over_all
+from samoyed.training.progress import Epoch, Trained, Watcher
+from samoyed.training.sharding import is_sharded, put
+from samoyed.training.state import (
+    as_facts,
+    divided,
+    from_facts,
+    gathered,
+    generators,
+    into_optimizer,
+    of_optimizer,
+    set_generators,
+    weights_of,
+)  # fmt: skip
+from samoyed.training.together import Together
+from samoyed.training.world import ALONE, World
 
 
 class Session:
@@ -33,15 +48,23 @@ class Session:
     """
 
     def __init__(
-        self, trainer: Any, task: Task[Any, Any], model: nn.Module, train: Any, valid: Any, watcher: Watcher
+        self,
+        trainer: Any,
+        task: Task[Any, Any],
+        model: nn.Module,
+        train: Any,
+        valid: Any,
+        watcher: Watcher,
+        world: World = ALONE,
     ) -> None:
-        self.trainer, self.task, self.model, self.watcher = trainer, task, model, watcher
+        self.trainer, self.task, self.model, self.world = trainer, task, model, world
+        self.watcher, self.together = watcher, Together(watcher, world, self.elapsed)
         self.data, self.valid = train, valid
         self.optimizer: torch.optim.Optimizer = trainer.optimizer_of(model)
-        self.descent = Descent(model, self.optimizer, trainer.clip_norm, trainer.accumulate)
+        self.descent = Descent(model, self.optimizer, trainer.clip_norm, trainer.accumulate, world)
         self.per_epoch = math.ceil(task.steps(train, trainer.batch_size) / trainer.accumulate)
         self.budget = min(trainer.epochs * self.per_epoch, trainer.max_steps or math.inf)
-        self.result = Trained(copy_of(model), {})
+        self.result = Trained(weights_of(model, world), {})
         self.best: tuple[float, ...] = ()
         self.since_best = 0
         self.epoch, self.done, self.first = 1, 0, 0  # the epoch, batches done in it, steps done before it
@@ -53,8 +76,11 @@ class Session:
 
     def run(self) -> Trained:
         """Trains to the end. What was reached is in `result` at any time."""
-        with self.execution.prepared(self.model):
-            return self._run()
+        try:
+            with self.execution.prepared(self.model), over_all(self.model, self.world):
+                return self._run()
+        finally:
+            self.descent.close()
 
     def _run(self) -> Trained:
         self.started = time.monotonic()
@@ -64,7 +90,7 @@ class Session:
         while going and self.epoch <= self.trainer.epochs:
             self.began = time.monotonic()
             here = (self.descent.steps, self.count)
-            healthy, seconds = self.snapshot(), 0.0
+            healthy, seconds = self.snapshot(own=True), 0.0
             try:
                 whole = self._descend()
                 seconds = time.monotonic() - self.began
@@ -73,26 +99,31 @@ class Session:
                 if self._roll_back(healthy, f"{error} (epoch {self.epoch}, step {self.descent.steps + 1})"):
                     continue
                 break
-            if not whole and self.watcher.stopping():
-                self.watcher.save(self.snapshot())
+            if not whole and self.together.stopping():
+                self.together.save(self.snapshot())
             if self.count == 0:
-                self._end("stopped" if self.watcher.stopping() else "finished")
+                self._end("stopped" if self.together.stopping() else "finished")
                 break
             going = self._close_epoch(whole, results, seconds, *here, at_start)
-        self.result.last = copy_of(self.model)
+        self.result.last = weights_of(self.model, self.world)
         return self.result
+
+    def elapsed(self) -> float:
+        """Seconds of training, those before it was resumed among them."""
+        return self.before + time.monotonic() - self.started
 
     def progress(self) -> float:
         """The share of the budget that is spent, 0 to 1."""
         limit = self.trainer.max_time
-        clock = (self.before + time.monotonic() - self.started) / limit if limit else 0.0
+        clock = self.together.seconds() / limit if limit else 0.0
         return float(max(self.descent.steps / self.budget, clock))
 
-    def snapshot(self) -> Snapshot:
-        """The state between two steps. Nothing of it is shared with the training that goes on."""
-        other: Tensors = {"rng.cpu": torch.get_rng_state()}
-        if self.task.device.type == "cuda":
-            other["rng.cuda"] = torch.cuda.get_rng_state(self.task.device)
+    def snapshot(self, own: bool = False) -> Snapshot:
+        """The state between two steps, whole, or this process's `own`. Nothing of it is shared with the training that goes on."""
+        world, carried = self.world, self.task.carried
+        other = generators(self.task.device, world, own)
+        if not own:
+            carried = gathered(carried, self.task.carried_axis(self.model), world)
         facts = {
             "steps": self.descent.steps,
             "descent": self.descent.state(),
@@ -109,71 +140,64 @@ class Session:
             "rollbacks": self.rollbacks,
             "pieces": self.pieces,
             "execution": list(self.execution),
-            "elapsed": self.before + time.monotonic() - self.started,
+            "elapsed": self.elapsed(),
             "epochs": [as_facts(epoch) for epoch in self.result.epochs],
-            "carried": flatten(self.task.carried, other, "carried"),
+            "carried": flatten(carried, other, "carried"),
         }
         return Snapshot(
             facts,
-            model=copy_of(self.model),
+            model=weights_of(self.model, world, own),
             best=self.result.best,
-            optimizer={
-                f"{i}.{name}": value.detach().clone()
-                for i, state in self.optimizer.state_dict()["state"].items()
-                for name, value in state.items()
-                if isinstance(value, torch.Tensor)
-            },
+            optimizer=of_optimizer(self.optimizer, world, own),
             other={name: tensor.detach().clone() for name, tensor in other.items()},
         )
 
-    def restore(self, snapshot: Snapshot) -> None:
+    def restore(self, snapshot: Snapshot, own: bool = False) -> None:
         """Goes back to, or on from, a snapshot of a session with the same settings, task, model and data."""
-        facts, device = snapshot.facts, self.task.device
-        self.model.load_state_dict(snapshot.model)
-        whole = self.optimizer.state_dict()
-        whole["state"] = {}
-        for key, tensor in snapshot.optimizer.items():
-            index, _, name = key.partition(".")
-            whole["state"].setdefault(int(index), {})[name] = tensor.clone()
-        self.optimizer.load_state_dict(whole)
+        facts, device, world = snapshot.facts, self.task.device, self.world
+        put(self.model, snapshot.model)
+        into_optimizer(self.optimizer, snapshot.optimizer)
         self.descent.restore(facts["descent"])
         self.epoch, self.done, self.first = facts["epoch"], facts["done"], facts["first"]
         self.total, self.count, self.rate = facts["total"], facts["count"], facts["rate"]
         self.best, self.since_best = tuple(facts["best"]), facts["since_best"]
         self.spikes, self.factor, self.rollbacks = Spikes(facts["spikes"]), facts["factor"], facts["rollbacks"]
-        self.execution = Execution(*facts["execution"])
+        self.execution = Execution(*facts["execution"]) if world.size == 1 else PLAIN
         self.pieces, self.before = facts["pieces"], facts["elapsed"]
-        self.result.best = {name: tensor.to(device) for name, tensor in snapshot.best.items()}
+        kept = "cpu" if is_sharded(self.model) else device
+        self.result.best = {name: tensor.to(kept) for name, tensor in snapshot.best.items()}
         self.result.epochs = [from_facts(epoch) for epoch in facts["epochs"]]
-        self.task.carried = unflatten(facts["carried"], snapshot.other, device)
-        torch.set_rng_state(snapshot.other["rng.cpu"])
-        if "rng.cuda" in snapshot.other and device.type == "cuda":
-            torch.cuda.set_rng_state(snapshot.other["rng.cuda"], device)
+        carried = unflatten(facts["carried"], snapshot.other, device)
+        self.task.carried = carried if own else divided(carried, self.task.carried_axis(self.model), world)
+        set_generators(snapshot.other, device, world, own, self.trainer.seed, facts["steps"])
 
     def _descend(self) -> bool:
         """The rest of the epoch; whether it came to its end."""
         trainer, descent = self.trainer, self.descent
         batches = self.task.batches(self.data, trainer.batch_size, seed=trainer.seed, epoch=self.epoch)
+        self.together.meet()
         for batch in itertools.islice(batches, self.done, None):
             progress = self.progress()
-            if progress >= 1 or self.watcher.stopping():
+            if progress >= 1 or self.together.stopping():
                 return False
             steps = descent.steps - self.first
             position = Position(descent.steps, self.epoch - 1 + steps / self.per_epoch, progress)
             self.rate = self.factor * trainer.learning_rate * trainer.schedule(position)
             for group in self.optimizer.param_groups:
                 group["lr"] = self.rate
-            loss, count = self._step(batch)
+            loss, count = self.together.meet(*self._step(batch))
             self.spikes.see(loss / count)
             self.total, self.count, self.done = self.total + loss, self.count + count, self.done + 1
-            self.watcher.stepped(self.epoch, descent.steps - self.first, self.per_epoch, loss / count)
-            if descent.idle and self.watcher.due():
-                self.watcher.save(self.snapshot())
+            self.together.stepped(self.epoch, descent.steps - self.first, self.per_epoch, loss / count)
+            if descent.idle and self.together.due():
+                self.together.save(self.snapshot())
         descent.flush()
         return True
 
     def _step(self, batch: Any) -> tuple[float, float]:
-        """One batch: its loss, summed, and the count. Doubles its pieces, and tries again, while memory runs out."""
+        """One batch: the loss of this process's rows, summed, and their count. Doubles its pieces, and tries again, while memory
+        runs out; one of several processes cannot try again by itself."""
+        batch = self.world.share(self.task, batch)
         memory, size = Memory(self.task), len(batch[0])
         while True:
             self.descent.parts = -(-size // -(-size // min(self.pieces, size)))  # what Tensor.chunk makes of it
@@ -184,33 +208,33 @@ class Session:
                     with self.execution.precise(self.task.device):
                         mean = self.task.update(self.model, part, self.descent)
                     total, count = total + float(mean.total.detach()), count + float(mean.count)
-                return total, count
+                return self.world.weight * total, self.world.weight * count
             except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error):
                     raise
-                if self.descent.parts == size or not self.descent.idle:
+                if self.descent.parts == size or not self.descent.idle or self.world.size > 1:
                     raise UsageError(
                         "memory runs out on a batch", remedy="set a smaller batch_size or a smaller model"
                     ) from error
             memory.again()
             self.descent.forget()
             self.pieces = 2 * self.descent.parts
-            self.watcher.warn(
+            self.together.warn(
                 f"memory ran out on a batch of {size}: it is taken in {self.pieces} parts, with the same sum"
             )
 
     def _roll_back(self, healthy: Snapshot, why: str) -> bool:
         """Goes back to `healthy` with half the learning rate; False, and the end, after three times."""
         if self.rollbacks == MOST_ROLLBACKS:
-            self.model.load_state_dict(healthy.model)
+            put(self.model, healthy.model)
             self._end("failed", why)
             return False
-        rollbacks, elapsed = self.rollbacks + 1, self.before + time.monotonic() - self.started
+        rollbacks, elapsed = self.rollbacks + 1, self.elapsed()
         factor = self.factor / 2
-        self.restore(healthy)
+        self.restore(healthy, own=True)
         self.factor, self.rollbacks = factor, rollbacks
         self.before = elapsed - (time.monotonic() - self.started)
-        self.watcher.warn(
+        self.together.warn(
             f"{why}: back to the beginning of epoch {self.epoch} with half the learning rate ({rollbacks} of {MOST_ROLLBACKS})"
         )
         return True
@@ -219,7 +243,7 @@ class Session:
         """Every metric on the validation split. Raises TrainingError where one overflows: the weights are far off then."""
         with self.execution.precise(self.task.device):
             size = max(1, self.trainer.batch_size // self.pieces)
-            results = evaluate(self.task, self.model, self.valid, size, intervals=False)
+            results = evaluate(self.task, self.model, self.valid, size, False, self.world)
         for name, result in results.items():
             if not abs(result.value) < OVERFLOWN:
                 raise TrainingError(
@@ -241,7 +265,7 @@ class Session:
         rank = rank_of(results, self.task.watch)
         better = not result.epochs or rank < self.best
         if better:
-            self.best, self.since_best, result.best = rank, 0, copy_of(self.model)
+            self.best, self.since_best, result.best = rank, 0, weights_of(self.model, self.world)
         else:
             self.since_best += 1
         steps = max(1, self.descent.steps - steps_before)
@@ -252,41 +276,21 @@ class Session:
         result.epochs.append(done)
         self.epoch, self.done, self.first = self.epoch + 1, 0, self.descent.steps
         self.total, self.count = 0.0, 0.0
+        self.together.meet()
         share = self.progress()
         spent = time.monotonic() - self.started
-        self.watcher.passed(done, spent * (1 - share) / max(share - at_start, 1e-9))
-        if self.watcher.stopping():
+        self.together.passed(done, spent * (1 - share) / max(share - at_start, 1e-9))
+        if self.together.stopping():
             if whole:
-                self.watcher.save(self.snapshot())
+                self.together.save(self.snapshot())
             self._end("stopped")
         elif trainer.patience is not None and self.since_best >= trainer.patience and share < 1:
             self._end("early")
         elif whole and share < 1 and self.epoch <= trainer.epochs:
-            if self.watcher.due(epoch=True):
-                self.watcher.save(self.snapshot())
+            if self.together.due(epoch=True):
+                self.together.save(self.snapshot())
             return True
         return False
 
     def _end(self, how: Literal["finished", "early", "stopped", "failed"], why: str = "") -> None:
         self.result.ended, self.result.why = how, why
-
-
-def rank_of(results: dict[str, Result], watch: str) -> tuple[float, ...]:
-    """What the best epoch has least of: the watched metric, and where that ties, as on few examples, the loss."""
-    kept = [results[name] for name in (watch, "loss") if name in results]
-    return tuple(r.value if r.better == "lower" else -r.value for r in kept)
-
-
-def copy_of(model: nn.Module) -> Weights:
-    """The model's state, apart from it."""
-    return {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
-
-
-def as_facts(epoch: Epoch) -> dict[str, Any]:
-    """An epoch as JSON that gives it back."""
-    return epoch._asdict() | {"valid": {name: result._asdict() for name, result in epoch.valid.items()}}
-
-
-def from_facts(facts: dict[str, Any]) -> Epoch:
-    """The inverse of `as_facts`."""
-    return Epoch(**{**facts, "valid": {name: Result(**found) for name, found in facts["valid"].items()}})

@@ -10,6 +10,8 @@ from samoyed.settings import Count, Duration, NonNegative, Positive, Share, Whol
 from samoyed.tasks import Task
 from samoyed.training.progress import Trained, Watcher
 from samoyed.training.session import Session
+from samoyed.training.sharding import is_sharded
+from samoyed.training.world import ALONE, World
 
 
 class Trainer:
@@ -19,7 +21,7 @@ class Trainer:
         epochs: Passes over the training split.
         max_steps: Stop after this many steps.
         max_time: Stop after this long; schedules then follow the clock.
-        batch_size: Examples per step; for text, parallel streams.
+        batch_size: Examples per step, over all processes together; for text, parallel streams.
         accumulate: Batches whose gradients are summed for one step.
         optimizer: adamw (Loshchilov 2019), adam (Kingma 2015), or sgd with momentum.
         learning_rate: The first learning rate, which the schedule multiplies.
@@ -33,6 +35,8 @@ class Trainer:
         patience: Stop after this many epochs without a better validation figure.
         seed: Of weights, order, dropout and splits.
         device: Where to compute: auto takes a GPU if there is one.
+        distribute: What each process that torchrun starts holds: replicate the whole model, shard a part of every parameter,
+            gradient and moment, for models that outgrow one GPU; auto shards those only.
         execution: auto tries, in long trainings, whether other precisions, memory layouts or threads give the same losses
             faster; plain is float32 throughout.
         checkpoint_every: Time between checkpoints within an epoch, from which `samoyed resume` goes on after a crash, by
@@ -59,25 +63,30 @@ class Trainer:
         patience: Count | None = None,
         seed: Whole = 0,
         device: Literal["auto", "cpu", "cuda", "mps"] = "auto",
+        distribute: Literal["auto", "replicate", "shard"] = "auto",
         execution: Literal["auto", "plain"] = "auto",
         checkpoint_every: Duration | None = None,
         tensorboard: bool = False,
     ) -> None:
         self.epochs, self.max_steps, self.max_time = epochs, max_steps, max_time
         self.batch_size, self.accumulate, self.seed = batch_size, accumulate, seed
-        self.execution = execution
+        self.distribute, self.execution = distribute, execution
         self.device, self.tensorboard, self.checkpoint_every = device, tensorboard, checkpoint_every
         self.optimizer, self.learning_rate, self.weight_decay = optimizer, learning_rate, weight_decay
         self.momentum, self.nesterov = momentum, nesterov
         self.schedule, self.clip_norm, self.patience = warmed(SCHEDULES[schedule], warmup), clip_norm, patience
 
-    def train(self, task: Task[Any, Any], model: nn.Module, train: Any, valid: Any, watcher: Watcher) -> Trained:
+    def train(
+        self, task: Task[Any, Any], model: nn.Module, train: Any, valid: Any, watcher: Watcher, world: World = ALONE
+    ) -> Trained:
         """Descends until the budget, patience or the user ends it: a session from beginning to end."""
-        return self.session(task, model, train, valid, watcher).run()
+        return self.session(task, model, train, valid, watcher, world).run()
 
-    def session(self, task: Task[Any, Any], model: nn.Module, train: Any, valid: Any, watcher: Watcher) -> Session:
+    def session(
+        self, task: Task[Any, Any], model: nn.Module, train: Any, valid: Any, watcher: Watcher, world: World = ALONE
+    ) -> Session:
         """These settings at work on a model and data, ready to run, or to be restored first."""
-        return Session(self, task, model, train, valid, watcher)
+        return Session(self, task, model, train, valid, watcher, world)
 
     def optimizer_of(self, model: nn.Module) -> torch.optim.Optimizer:
         """The optimiser over the model's parameters, with weight decay on those of two or more axes only."""
@@ -89,6 +98,7 @@ class Trainer:
         groups = [group for group in groups if group["params"]]
         if self.optimizer == "sgd":
             nesterov = self.nesterov and self.momentum > 0
-            return torch.optim.SGD(groups, self.learning_rate, momentum=self.momentum, nesterov=nesterov, fused=True)
+            fused = not is_sharded(model)  # which torch cannot do for shards
+            return torch.optim.SGD(groups, self.learning_rate, momentum=self.momentum, nesterov=nesterov, fused=fused)
         kind = torch.optim.AdamW if self.optimizer == "adamw" else torch.optim.Adam
         return kind(groups, self.learning_rate, fused=True)
