@@ -12,6 +12,10 @@ import pytest
 import torch
 from PIL import Image as Pillow
 
+from tests.promises import promise, pytest_terminal_summary, times
+
+__all__ = ["promise", "pytest_terminal_summary", "times"]  # fixtures and a hook
+
 torch.set_num_threads(1)
 
 

@@ -3,7 +3,7 @@
 Candidates differ in precision, memory layout, threads and compilation. Each is tried on a copy of the model beside the plain
 one, interleaved, within a share of the time that training is expected to take; one whose losses are not the plain one's,
 within its precision's tolerance, is not taken, and one that fails is passed over. What was found is remembered by model,
-shapes, hardware and versions.
+shapes, hardware and versions, unless the machine was busy with other work then.
 """
 
 import contextlib
@@ -11,6 +11,7 @@ import copy
 import hashlib
 import json
 import math
+import os
 import shutil
 import statistics
 import time
@@ -82,7 +83,7 @@ def choose(session: Any, say: Callable[[str], None]) -> Execution:
         chosen = Execution(*known[key])
         say(f"{chosen}, as found before for this model and machine")
         return chosen
-    began = time.monotonic()
+    began, busy = time.monotonic(), _busy()
     rounds = Rounds(session)
     try:
         expected = rounds.step_seconds() * min(session.budget, 1e12)
@@ -98,8 +99,9 @@ def choose(session: Any, say: Callable[[str], None]) -> Execution:
     spent = time.monotonic() - began
     how = f"{gain:.2f} times as fast as plain, with the same losses" if chosen != PLAIN else "nothing tried was faster"
     say(f"{chosen}: {how} ({len(tried)} tried in {spent:.0f} s; execution=plain turns this off)")
-    with contextlib.suppress(RunError):  # a cache that cannot be written is no harm
-        write_json(path, known | {key: list(chosen)})
+    if not busy:  # what is fastest beside other work need not be so the next time
+        with contextlib.suppress(RunError):  # a cache that cannot be written is no harm
+            write_json(path, known | {key: list(chosen)})
     return chosen
 
 
@@ -182,6 +184,14 @@ class Rounds:
                 return time.perf_counter() - began, losses
 
         return steps
+
+
+def _busy() -> bool:
+    """Whether others take much of this machine's processors."""
+    try:
+        return os.getloadavg()[0] > 0.75 * (os.cpu_count() or 1)
+    except (AttributeError, OSError):
+        return False
 
 
 def _finish(device: torch.device) -> None:

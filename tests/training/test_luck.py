@@ -11,6 +11,7 @@ from samoyed.plan import make
 from samoyed.reporting.progress import Reporter
 from samoyed.training.luck import MOST_ROLLBACKS, Spikes, is_out_of_memory
 from samoyed.training.prepare import prepare
+from tests.promises import keep
 
 
 class Watcher:
@@ -208,6 +209,7 @@ def test_the_same_batch_in_parts_gives_the_same_training(task, model, settings, 
     assert not warned[0]
     assert warned[1]
     torch.testing.assert_close(weights[1], weights[0], rtol=1e-6, atol=1e-10)
+    keep("N3", "out of memory shrinks the micro-batch: the same weights to 1e-6", 1, 0, "trainings short of memory")
 
 
 def cast_to_double(job):
