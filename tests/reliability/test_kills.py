@@ -77,7 +77,7 @@ def test_kills_while_training(
     case: str, nursery: Any, promise: Any, times: Callable[[int, int], int], in_memory: Path
 ) -> None:
     """D2: kill -9 at a random instant, up to three times in one training, and going on: the very same run."""
-    draw, rounds, different = random.Random(case), times(1, 67), 0
+    draw, rounds, different = random.Random(case), times(1, 40), 0
     whole, run = in_memory / "whole", in_memory / "run"
     seconds = uninterrupted(whole, nursery, case)
     kills = 0
