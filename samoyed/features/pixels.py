@@ -1,7 +1,7 @@
 """The size and scale of pictures. Legend: B batch, H height, W width, C channels."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Annotated, Any, Literal, Self
 
 import numpy as np
@@ -70,13 +70,14 @@ class Pixels:
         made.deviation = np.sqrt(np.maximum(square / count - mean**2, 1e-6)).tolist()
         return made
 
-    def stack(self, pictures: Sequence[NDArray[np.uint8]]) -> Tensor:
+    def stack(self, pictures: Iterable[NDArray[np.uint8]]) -> Tensor:
         """Pictures [H, W, C] of any size -> uint8 [B, C, H, W]: the shorter side scaled to fit, the centre kept.
 
         Where they do not fit in memory they lie in a file. Raises UsageError where the disk has no room for them either.
         """
-        made = spool.empty((len(pictures), self.channels, self.height, self.width))
-        for place, picture in zip(made, pictures, strict=True):
+        listed = list(pictures)
+        made = spool.empty((len(listed), self.channels, self.height, self.width))
+        for place, picture in zip(made, listed, strict=True):
             place[...] = self._fit(picture).transpose(2, 0, 1)
         return torch.from_numpy(made)
 

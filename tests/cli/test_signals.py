@@ -143,7 +143,7 @@ def test_the_weights_of_a_stopped_run_are_those_of_its_steps(
 
 
 def test_stopped_before_the_first_step(command: Command, raw: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
-    before(monkeypatch, job, "_learn", signal.SIGINT)
+    before(monkeypatch, job, "_descend", signal.SIGINT)
     said = command("train", TEXT, raw[TEXT], *SMALL, "--out", "run", "--json")
     assert said.code == 130
     text = "run: stopped before anything was learned; samoyed resume run goes on from there"

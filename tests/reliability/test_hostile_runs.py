@@ -6,6 +6,7 @@ import pickle
 import shutil
 import socket
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +72,7 @@ def test_nothing_in_a_run_is_executed(
         (run / name).write_bytes(data)
         (run / "manifest.json").unlink()
         write_manifest(run, {"format": 1, "samoyed": "0.1.0", "ended": "finished"})  # sealed by the stranger
-        for act in (samoyed.load, samoyed.resume):
+        for act in (samoyed.load, partial(samoyed.resume, quiet=True)):
             tried += 1
             try:
                 act(run)
