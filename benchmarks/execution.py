@@ -23,6 +23,7 @@ from samoyed import catalog
 from samoyed.examples import Image, Text
 from samoyed.run import build
 from samoyed.training.execution import PLAIN, Rounds, choose
+from samoyed.training.progress import Silent
 from samoyed.training.trainer import Trainer
 
 _PICTURES = {"examples": 2048, "num_classes": 10, "seed": 0}
@@ -40,31 +41,6 @@ ROWS: dict[str, tuple[str, str, dict[str, Any], tuple[int, int, int] | None, int
     "lstm": ("text-generation", "lstm", {}, None, 32),
     "lstm-512": ("text-generation", "lstm", {"hidden_size": 512}, None, 32),
 }
-
-
-class Silent:
-    """A watcher that keeps nothing."""
-
-    def stepped(self, *facts: Any) -> None:
-        """Nothing."""
-
-    def passed(self, *facts: Any) -> None:
-        """Nothing."""
-
-    def stopping(self) -> bool:
-        """Never."""
-        return False
-
-    def due(self, epoch: bool = False) -> bool:
-        """Never."""
-        return False
-
-    def save(self, snapshot: Any) -> None:
-        """Nothing."""
-
-    def warn(self, text: str) -> None:
-        """Says what was tried in vain."""
-        print(f"  {text}", file=sys.stderr)
 
 
 def session_of(name: str, minutes: float) -> Any:
@@ -96,6 +72,8 @@ def measure(name: str, minutes: float, count: int) -> str:
     """One line of the table."""
     session = session_of(name, minutes)
     chosen = choose(session, lambda line: print(f"  {name}: {line}", file=sys.stderr))
+    for line in session.watcher.warned:
+        print(f"  {name}: {line}", file=sys.stderr)
     rounds = Rounds(session)
     plain, fast = rounds.of(PLAIN), rounds.of(chosen)
     fast()

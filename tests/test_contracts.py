@@ -26,6 +26,7 @@ from samoyed import batching, catalog, plan, samples, settings
 from samoyed.run import Run, build, count_parameters
 from samoyed.tasks import Metric, Split, Task
 from samoyed.training.evaluation import evaluate
+from samoyed.training.progress import Silent
 from samoyed.training.trainer import Trainer
 
 TASKS = catalog.tasks()
@@ -35,24 +36,6 @@ FORMS = [(name, form) for name, entry in MODELS.items() for form in entry.forms 
 each_task = pytest.mark.parametrize("name", TASKS)
 each_form = pytest.mark.parametrize(("name", "form"), FORMS, ids=[form.name for _, form in FORMS])
 each_pair = pytest.mark.parametrize("pair", PAIRS, ids=["-".join(pair) for pair in PAIRS])
-
-
-class Silent:
-    """A watcher that says nothing and never asks to stop."""
-
-    def stepped(self, epoch: int, done: int, of: int, loss: float) -> None: ...
-
-    def passed(self, epoch: Any, left: float) -> None: ...
-
-    def stopping(self) -> bool:
-        return False
-
-    def due(self, epoch: bool = False) -> bool:
-        return False
-
-    def save(self, snapshot: Any) -> None: ...
-
-    def warn(self, text: str) -> None: ...
 
 
 def few(examples: list[Any], characters: int = 8_000, most: int = 120) -> list[Any]:

@@ -15,25 +15,8 @@ from samoyed.run import build
 from samoyed.sources import open_splits
 from samoyed.tasks.image_classification import ImageClassification
 from samoyed.training.evaluation import evaluate
+from samoyed.training.progress import Silent
 from samoyed.training.trainer import Trainer
-
-
-class Silent:
-    """A watcher that says nothing and never asks to stop."""
-
-    def stepped(self, epoch: int, done: int, of: int, loss: float) -> None: ...
-
-    def passed(self, epoch: Any, left: float) -> None: ...
-
-    def stopping(self) -> bool:
-        return False
-
-    def due(self, epoch: bool = False) -> bool:
-        return False
-
-    def save(self, snapshot: Any) -> None: ...
-
-    def warn(self, text: str) -> None: ...
 
 
 @pytest.fixture(scope="module")

@@ -50,6 +50,34 @@ class Watcher(Protocol):
         """Says what went wrong and what was done about it."""
 
 
+class Silent:
+    """A watcher that keeps nothing but the warnings, and never wants anything."""
+
+    def __init__(self) -> None:
+        self.warned: list[str] = []
+
+    def stepped(self, epoch: int, done: int, of: int, loss: float) -> None:
+        """Nothing."""
+
+    def passed(self, epoch: Epoch, left: float) -> None:
+        """Nothing."""
+
+    def stopping(self) -> bool:
+        """Never."""
+        return False
+
+    def due(self, epoch: bool = False) -> bool:
+        """Never."""
+        return False
+
+    def save(self, snapshot: Snapshot) -> None:
+        """Nothing."""
+
+    def warn(self, text: str) -> None:
+        """Remembers it."""
+        self.warned.append(text)
+
+
 @dataclass
 class Trained:
     """What training leaves: the best and the last weights, every epoch, and why it ended."""

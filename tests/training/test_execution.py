@@ -11,33 +11,12 @@ from samoyed.reporting.progress import Reporter
 from samoyed.training import execution
 from samoyed.training.execution import PLAIN, Execution, Rounds, candidates, choose
 from samoyed.training.prepare import prepare
-
-
-class Watcher:
-    """Hears warnings, and never wants anything."""
-
-    def __init__(self) -> None:
-        self.warned: list[str] = []
-
-    def stepped(self, epoch: int, done: int, of: int, loss: float) -> None: ...
-
-    def passed(self, epoch: Any, left: float) -> None: ...
-
-    def stopping(self) -> bool:
-        return False
-
-    def due(self, epoch: bool = False) -> bool:
-        return False
-
-    def save(self, snapshot: Any) -> None: ...
-
-    def warn(self, text: str) -> None:
-        self.warned.append(text)
+from samoyed.training.progress import Silent
 
 
 def session_of(task: str = "image-classification", **settings: Any) -> Any:
     job = prepare(make(task, None, settings.pop("model", None), None, settings), Reporter(quiet=True))
-    return job.trainer.session(job.task, job.model, job.data["train"], job.data["valid"], Watcher())
+    return job.trainer.session(job.task, job.model, job.data["train"], job.data["valid"], Silent())
 
 
 @pytest.fixture
