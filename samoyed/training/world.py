@@ -134,7 +134,7 @@ class World:
             letter = {"done": done if isinstance(done, str | None) else None}
         except SamoyedError as error:
             raised, letter = error, {"kind": type(error).__name__, **vars(error)}
-        except Exception as error:
+        except Exception as error:  # whatever it is, the others must hear of it or would wait in vain
             raised, letter = error, {"kind": "RunError", "problem": f"{type(error).__name__}: {error}"}
         found = self.gather(letter)
         failed = [(rank, other) for rank, other in enumerate(found) if "kind" in other]

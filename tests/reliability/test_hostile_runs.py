@@ -16,8 +16,6 @@ import samoyed
 from samoyed.errors import SamoyedError
 from samoyed.files import write_manifest
 
-MARK = "SAMOYED_HOSTILE"
-
 
 class Bomb:
     """Writes a file where it is unpickled."""
