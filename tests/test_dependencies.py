@@ -17,7 +17,7 @@ LAYERS = {  # a folder, and what of the project its files may import at the head
     "layers": ("files", "layers", "settings"),
     "models": ("layers", "models", "settings"),
     "sources": ("catalog", "errors", "examples", "files", "settings", "sources", "spool"),
-    "features": ("errors", "features", "settings", "spool", "stored"),
+    "features": ("errors", "features", "files", "settings", "spool", "stored"),
     "decoding": ("batching", "decoding", "layers"),
     "samples": ("errors", "examples", "files", "samples", "sources"),
     "tasks": (
