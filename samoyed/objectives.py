@@ -14,7 +14,8 @@ from torch.nn import functional
 class Mean(NamedTuple):
     """A mean that has not been divided yet: `total`, a sum over `count` things.
 
-    Either may hold one entry per example (`total` [B], `count` [B]), which is what intervals are made from.
+    Either may hold one entry per example (`total` [B], `count` [B]), which is what intervals are made from. With one entry for
+    each of K things per example ([B, K]), such as classes, what is reported is the mean of the K means.
     """
 
     total: Tensor

@@ -50,7 +50,7 @@ def evaluate(
     with torch.no_grad():
         for batch in task.batches(data, batch_size):
             for name, mean in task.metrics(model, world.share(task, batch)).items():
-                pair = torch.stack([mean.total.reshape(-1).double(), mean.count.reshape(-1).double()])
+                pair = torch.stack([_by_example(mean.total), _by_example(mean.count)])
                 entries.setdefault(name, []).append((pair if world.weight else pair[:, :0]).cpu().numpy())
     model.train(training)
     task.carried, world.weight = carried, weight  # a training that is stopped within an epoch goes on with its own
@@ -76,8 +76,14 @@ def rank_of(results: dict[str, Result], watch: str) -> tuple[float, ...]:
     return tuple(r.value if r.better == "lower" else -r.value for r in kept)
 
 
+def _by_example(part: torch.Tensor) -> torch.Tensor:
+    """One entry per example [B], or one for each of K things per example [B, K]; a scalar is the entry of one."""
+    return (part if part.dim() == 2 else part.reshape(-1)).double()
+
+
 def pool(entries: NDArray[np.float64], metric: Metric, interval: bool = True) -> Result:
-    """entries [2, N], totals and counts per example -> the pooled figure.
+    """entries [2, N], totals and counts per example -> the pooled figure; or [2, N, K], of which the figure is the mean of K
+    pooled ones, such as the errors of K classes. One of the K that counts nothing is left out.
 
     The interval of a share of things right or wrong is Wilson's (1927); of anything else, the bootstrap percentile over examples
     with 1,000 resamples and a fixed seed (Efron 1979), or the normal interval of a ratio above 20,000 examples. Neighbouring
@@ -88,25 +94,28 @@ def pool(entries: NDArray[np.float64], metric: Metric, interval: bool = True) ->
 
 
 def _pool(entries: NDArray[np.float64], metric: Metric, interval: bool) -> Result:
+    if entries.ndim == 2:
+        entries = entries[..., None]
+    _, examples, many = entries.shape
     total, count = entries.sum(axis=1)
-    mean = total / count
+    ratio = total / count
+    mean = float(np.nanmean(ratio)) if np.isfinite(ratio).any() else math.nan
     if not interval or not np.isfinite(mean):
         low = high = mean
-    elif metric.percent and np.isin(entries[0], (0.0, 1.0)).all() and (entries[1] == 1).all():
-        low, high = wilson(total, count)
-    elif entries.shape[1] < 2:
+    elif many == 1 and metric.percent and np.isin(entries[0], (0.0, 1.0)).all() and (entries[1] == 1).all():
+        low, high = wilson(float(total[0]), float(count[0]))
+    elif examples < 2:
         low = high = mean
-    elif entries.shape[1] > 20_000:
-        spread = _Z * np.sqrt(((entries[0] - mean * entries[1]) ** 2).sum()) / count
+    elif examples > 20_000:
+        shares = np.nan_to_num((entries[0] - ratio * entries[1]) / count) / np.isfinite(ratio).sum()
+        spread = _Z * math.sqrt((shares.sum(axis=1) ** 2).sum())
         low, high = mean - spread, mean + spread
     else:
-        draws = np.random.default_rng(0).multinomial(
-            entries.shape[1], [1 / entries.shape[1]] * entries.shape[1], _RESAMPLES
-        )
-        ratios = (draws @ entries[0]) / (draws @ entries[1])
-        low, high = np.quantile(ratios, (0.025, 0.975))
+        draws = np.random.default_rng(0).multinomial(examples, [1 / examples] * examples, _RESAMPLES)
+        ratios = np.nanmean((draws @ entries[0]) / (draws @ entries[1]), axis=1)
+        low, high = (float(bound) for bound in np.nanquantile(ratios, (0.025, 0.975)))
     value, low, high = (_finite(metric.show(float(figure))) for figure in (mean, low, high))
-    return Result(value, low, high, metric.unit, metric.better, int(count))
+    return Result(value, low, high, metric.unit, metric.better, int(count[0]) if many == 1 else examples)
 
 
 def _finite(figure: float) -> float:

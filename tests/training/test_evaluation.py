@@ -136,3 +136,23 @@ def test_the_mode_is_as_it_was(fit: Any, rows: Any, network: Any) -> None:
         assert model.training is mode
     assert fit.modes == [("metrics", False)] * 2
     assert all(p.grad is None for p in model.parameters())
+
+
+def test_the_mean_over_classes_is_each_class_weighed_alike() -> None:
+    """Balanced error and macro F1 as scikit-learn computes them, from entries [2, N, K], a class that is absent left out."""
+    from sklearn.metrics import balanced_accuracy_score, f1_score
+
+    drawn = np.random.default_rng(3)
+    truth, said = drawn.choice(3, 400, p=(0.8, 0.15, 0.05)), drawn.integers(0, 3, 400)
+    true, answered = np.eye(4)[truth], np.eye(4)[said]  # nothing is of the fourth class
+    wrong = np.stack([true * (truth != said)[:, None], true])
+    both = np.stack([2 * true * answered, true + answered])
+    error = pool(wrong, Metric("%", percent=True))
+    f1 = pool(both, Metric("F1", better="higher"))
+    assert error.value == pytest.approx(100 * (1 - balanced_accuracy_score(truth, said)))
+    assert f1.value == pytest.approx(f1_score(truth, said, average="macro"))
+    assert error.low < error.value < error.high
+    assert error.count == f1.count == 400
+    many = pool(np.tile(wrong, (1, 60, 1)), Metric("%", percent=True))  # by the normal interval of a mean of ratios
+    assert many.value == pytest.approx(error.value)
+    assert (many.high - many.low) * 60**0.5 == pytest.approx(error.high - error.low, rel=0.1)
