@@ -277,14 +277,14 @@ def test_python_raises_what_the_command_says(tmp_path: Path) -> None:
 
 def test_the_installed_command_in_a_process_of_its_own(tmp_path: Path) -> None:
     words = [sys.executable, "-m", "samoyed", "train", "text-generation", "book.txt"]
-    said = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    said = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, timeout=300)
     assert (said.returncode, said.stdout) == (1, "")
     assert (
         said.stderr
         == f"error: book.txt: there is no such file or folder; it was looked for from the folder {tmp_path}\n"
     )
     (tmp_path / "book.txt").write_bytes(b"\xff\xff")
-    said = subprocess.run([*words, "epochs=one"], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    said = subprocess.run([*words, "epochs=one"], cwd=tmp_path, capture_output=True, text=True, timeout=300)
     assert (said.returncode, said.stderr) == (
         2,
         "error: epochs=one is not allowed; epochs is a whole number of at least 1\n",

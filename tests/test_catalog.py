@@ -249,7 +249,7 @@ def test_questions_and_usage_errors_are_answered_without_torch() -> None:
         [sys.executable, "-c", PROBE, json.dumps(questions + mistakes + missing)],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
     )
     assert answer.returncode == 0, answer.stderr
     found = json.loads(answer.stdout)

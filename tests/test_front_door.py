@@ -38,7 +38,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 
 def python(code: str) -> str:
-    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300)
     assert said.returncode == 0, said.stderr
     assert said.stderr == ""
     return said.stdout.strip()

@@ -1,9 +1,9 @@
 """How steps are computed: the fastest way that can be verified on this machine for this model and data.
 
-Candidates differ in precision, memory layout, threads and compilation. Each is tried on a copy of the model beside the plain
-one, interleaved, within a share of the time that training is expected to take; one whose losses are not the plain one's,
-within its precision's tolerance, is not taken, and one that fails is passed over. What was found is remembered by model,
-shapes, hardware and versions, unless the machine was busy with other work then.
+Candidates differ in precision, memory layout, threads, compilation and, on a GPU, the capture of kernels in graphs. Each is
+tried on a copy of the model beside the plain one, interleaved, within a share of the time that training is expected to take;
+one whose losses are not the plain one's, within its precision's tolerance, is not taken, and one that fails is passed over.
+What was found is remembered by model, shapes, hardware and versions, unless the machine was busy with other work then.
 """
 
 import contextlib
@@ -42,10 +42,12 @@ class Execution(NamedTuple):
     channels_last: bool = False
     threads: int = 0
     compiled: bool = False
+    graphs: bool = False  # compiled, and launched as CUDA graphs
 
     def __str__(self) -> str:
         words = [] if self.precision == "float32" else [self.precision]
         words += ["channels_last"] * self.channels_last + ["compiled"] * self.compiled
+        words += ["CUDA graphs"] * self.graphs
         words += [f"{self.threads} thread{'s' * (self.threads > 1)}"] * bool(self.threads)
         return " + ".join(words) or "plain"
 
@@ -58,7 +60,7 @@ class Execution(NamedTuple):
         if self.channels_last:
             model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         if self.compiled:
-            model.compile()
+            model.compile(mode="reduce-overhead" if self.graphs else None)
         try:
             yield
         finally:
@@ -90,7 +92,9 @@ def choose(session: Any, say: Callable[[str], None]) -> Execution:
         expected = min(expected, session.trainer.max_time or math.inf)
         if expected < _WORTH:
             return PLAIN
-        tried = rounds.run(candidates(session.model, session.task.device, expected), min(_SHARE * expected, _MOST))
+        carries = session.task.carried is not None
+        found = candidates(session.model, session.task.device, expected, carries)
+        tried = rounds.run(found, min(_SHARE * expected, _MOST))
     finally:
         rounds.restore()
     chosen, gain = max(tried.items(), key=lambda pair: pair[1], default=(PLAIN, 1.0))
@@ -105,8 +109,9 @@ def choose(session: Any, say: Callable[[str], None]) -> Execution:
     return chosen
 
 
-def candidates(model: nn.Module, device: torch.device, expected: float) -> list[Execution]:
-    """What may be faster than plain here, the likeliest first."""
+def candidates(model: nn.Module, device: torch.device, expected: float, carries: bool = False) -> list[Execution]:
+    """What may be faster than plain here, the likeliest first. A state that is carried from step to step would be written over
+    by the next launch of a graph, so that a model that `carries` one is not captured."""
     spatial = any(isinstance(module, nn.Conv2d) for module in model.modules())
     low = _has_bfloat16(device)
     found = [Execution("bfloat16", True)] * (spatial and low) + [Execution(channels_last=True)] * spatial
@@ -115,7 +120,8 @@ def candidates(model: nn.Module, device: torch.device, expected: float) -> list[
         found.append(Execution(threads=1))
     compiler = shutil.which("g++") or shutil.which("clang++") if device.type == "cpu" else True
     if compiler and expected >= _COMPILE_WORTH:
-        found.append(Execution("bfloat16" if low else "float32", spatial, compiled=True))
+        whole = Execution("bfloat16" if low else "float32", spatial, compiled=True)
+        found += [whole] + [whole._replace(graphs=True)] * (device.type == "cuda" and not carries)
     return found
 
 

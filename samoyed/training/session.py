@@ -79,8 +79,17 @@ class Session:
         try:
             with self.execution.prepared(self.model), over_all(self.model, self.world):
                 return self._run()
+        except RuntimeError as error:
+            if self.execution == PLAIN:
+                raise
+            why = f"the execution {self.execution} failed ({str(error).strip().partition(chr(10))[0]})"
         finally:
             self.descent.close()
+        spent = self.elapsed()
+        self.restore(self.healthy, own=True)
+        self.before, self.execution = spent, PLAIN
+        self.together.warn(f"{why}: back to the beginning of epoch {self.epoch}, and on in the plain one")
+        return self.run()
 
     def _run(self) -> Trained:
         self.started = time.monotonic()
@@ -89,14 +98,14 @@ class Session:
         going = True
         while going and self.epoch <= self.trainer.epochs:
             self.began = time.monotonic()
-            here = (self.descent.steps, self.count)
-            healthy, seconds = self.snapshot(own=True), 0.0
+            before = (self.descent.steps, self.count, at_start)
+            self.healthy, seconds = self.snapshot(own=True), 0.0
             try:
                 whole = self._descend()
                 seconds = time.monotonic() - self.began
                 results = self._validate() if self.count else {}
             except TrainingError as error:
-                if self._roll_back(healthy, f"{error} (epoch {self.epoch}, step {self.descent.steps + 1})"):
+                if self._roll_back(self.healthy, f"{error} (epoch {self.epoch}, step {self.descent.steps + 1})"):
                     continue
                 break
             if not whole and self.together.stopping():
@@ -104,7 +113,7 @@ class Session:
             if self.count == 0:
                 self._end("stopped" if self.together.stopping() else "finished")
                 break
-            going = self._close_epoch(whole, results, seconds, *here, at_start)
+            going = self._close_epoch(whole, results, seconds, before)
         self.result.last = weights_of(self.model, self.world)
         return self.result
 
@@ -252,16 +261,11 @@ class Session:
         return results
 
     def _close_epoch(
-        self,
-        whole: bool,
-        results: dict[str, Result],
-        seconds: float,
-        steps_before: int,
-        count_before: float,
-        at_start: float,
+        self, whole: bool, results: dict[str, Result], seconds: float, before: tuple[int, float, float]
     ) -> bool:
-        """Records the epoch; whether to go on."""
+        """Records the epoch; whether to go on. `before` are the steps, the count and the progress there were before it."""
         trainer, result = self.trainer, self.result
+        steps_before, count_before, at_start = before
         rank = rank_of(results, self.task.watch)
         better = not result.epochs or rank < self.best
         if better:

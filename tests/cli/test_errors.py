@@ -332,7 +332,7 @@ cli.main()
 def without_torch(environment: dict[str, str], folder: Path, *words: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-c", NO_TORCH, *map(str, words)],
-        cwd=folder, env=environment, capture_output=True, text=True, timeout=60,
+        cwd=folder, env=environment, capture_output=True, text=True, timeout=300,
     )  # fmt: skip
 
 
@@ -380,7 +380,7 @@ def test_paths_and_names_are_checked_before_torch(
 
 def test_the_command_is_the_module(environment: dict[str, str], tmp_path: Path) -> None:
     said = [
-        subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, timeout=60)
+        subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, timeout=300)
         for words in (["samoyed", "tasks", "--json"], [sys.executable, "-m", "samoyed", "tasks", "--json"])
     ]
     assert said[0].returncode == said[1].returncode == 0

@@ -24,7 +24,7 @@ CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")  # all but the line break
 
 def run(words: list[str], environment: dict[str, str], folder: Path, **kwargs: Any) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        ["samoyed", *words], cwd=folder, env=environment, stderr=subprocess.PIPE, text=True, timeout=60, **kwargs
+        ["samoyed", *words], cwd=folder, env=environment, stderr=subprocess.PIPE, text=True, timeout=300, **kwargs
     )
 
 
@@ -46,7 +46,7 @@ def test_a_reader_that_has_gone(environment: dict[str, str], tmp_path: Path, wor
 def test_a_reader_that_wants_one_line(environment: dict[str, str], tmp_path: Path) -> None:
     said = subprocess.run(
         "samoyed describe image-classification | head -n 1",
-        shell=True, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60,
+        shell=True, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300,
     )  # fmt: skip
     assert said.stdout == f"{IMAGES}\n"
     assert said.stderr == ""
@@ -65,7 +65,13 @@ def test_a_full_disk_behind_standard_output(environment: dict[str, str], tmp_pat
 @pytest.mark.parametrize("closed", [">&-", "2>&-"])
 def test_a_closed_stream(environment: dict[str, str], tmp_path: Path, closed: str) -> None:
     said = subprocess.run(
-        f"samoyed tasks {closed}", shell=True, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60
+        f"samoyed tasks {closed}",
+        shell=True,
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
     )
     assert said.returncode == 0
     assert said.stderr == ""

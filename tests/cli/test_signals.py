@@ -79,7 +79,7 @@ def test_a_stopped_process(environment: dict[str, str], raw: Paths, tmp_path: Pa
         if line.startswith("epoch   1/39"):
             break
     process.send_signal(kind)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=300)
     assert process.returncode == 130, (lines, err)
     *said, last = err.splitlines()  # among them the line of the epoch in which it came
     assert sum(line.startswith("stopping after this step; measuring and saving what was learned") for line in said) == 1
@@ -231,7 +231,7 @@ def test_while_a_finished_training_is_measured_and_drawn(
     words = ["train", TEXT, raw[TEXT], *SMALL, "max_steps=3", "--out", "run"]
     said = subprocess.run(
         [sys.executable, "-c", WHILE.format(name=name, kind=int(kind)), *map(str, words)],
-        cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60,
+        cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300,
     )  # fmt: skip
     assert said.returncode in (0, 130), said
     samoyed.load(tmp_path / "run")

@@ -48,7 +48,7 @@ def job(folder: Path, *words: object, restarts: int = 0, kind: int = 0, local_ra
         assert process.stderr is not None
         for line in process.stderr:
             lines.append((time.monotonic() - began, line))
-        out = process.communicate(timeout=120)[0]
+        out = process.communicate(timeout=300)[0]
     finally:
         process.kill()
     return Ended(process.returncode, out, lines)

@@ -149,3 +149,47 @@ def test_candidates_fit_the_model_and_the_time() -> None:
     assert all(way != PLAIN for way in candidates(linear, cpu, 1e6))
     assert str(Execution("bfloat16", True, 2, True)) == "bfloat16 + channels_last + compiled + 2 threads"
     assert str(PLAIN) == "plain"
+
+
+def test_graphs_are_for_gpus_and_for_models_that_carry_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(execution, "_has_bfloat16", lambda device: True)
+    lenet, cuda, cpu = session_of(model="lenet").model, torch.device("cuda"), torch.device("cpu")
+    captured = Execution("bfloat16", True, 0, True, True)
+    assert captured in candidates(lenet, cuda, 1e6)
+    assert str(captured) == "bfloat16 + channels_last + compiled + CUDA graphs"
+    assert captured not in candidates(lenet, cuda, 1e6, carries=True)
+    assert captured not in candidates(lenet, cuda, 10.0)
+    assert captured not in candidates(lenet, cpu, 1e6)
+
+
+def test_a_way_that_fails_later_gives_way_to_plain(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = {"model": "lenet", "epochs": 3, "dropout": 0.3}
+    wanted = session_of(**settings).run()
+    session = session_of(**settings)
+    session.execution = THREAD._replace(threads=torch.get_num_threads())  # the same numbers, and not the plain one
+    update, calls = session.task.update, []
+
+    def failing(*arguments: Any) -> Any:
+        calls.append(1)
+        if len(calls) == 30:  # in the second epoch
+            raise RuntimeError("the backend has lost its way\nat line 1")
+        return update(*arguments)
+
+    monkeypatch.setattr(session.task, "update", failing)
+    trained = session.run()
+    assert session.execution == PLAIN
+    assert len(session.watcher.warned) == 1
+    assert "failed (the backend has lost its way): back to the beginning of epoch 2" in session.watcher.warned[0]
+    assert [epoch.loss for epoch in trained.epochs] == [epoch.loss for epoch in wanted.epochs]
+    assert all(torch.equal(trained.last[name], wanted.last[name]) for name in wanted.last)
+
+
+def test_plain_has_nothing_to_give_way_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    session = session_of(model="lenet", epochs=1)
+
+    def failing(*arguments: Any) -> Any:
+        raise RuntimeError("a bug of one's own")
+
+    monkeypatch.setattr(session.task, "update", failing)
+    with pytest.raises(RuntimeError, match="a bug of one's own"):
+        session.run()

@@ -135,7 +135,7 @@ def interrupted(words, cwd, run, kind, after):
         seen |= {p.name for p in (run / "checkpoint").glob("0*")} if (run / "checkpoint").is_dir() else set()
         time.sleep(0.002)
     process.send_signal(kind)
-    _, said = process.communicate(timeout=120)
+    _, said = process.communicate(timeout=300)
     return process.returncode, said
 
 
