@@ -1,1 +1,1 @@
-"""Searching an output: greedy and sampled."""
+"""Searching an output: greedy, sampled, by beams, and through connectionist temporal classification."""
