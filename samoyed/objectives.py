@@ -4,11 +4,13 @@ Legend: B batch, T time, V vocabulary or classes.
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+_MOST_NUMBERS = 2**26  # of a distribution over tokens that are held at once
 
 
 class Mean(NamedTuple):
@@ -58,6 +60,27 @@ def classifier_loss(model: nn.Module, inputs: Tensor, targets: Tensor, label_smo
     if own is None:
         return cross_entropy(model(inputs), targets, label_smoothing)
     return Mean(own(inputs, targets, label_smoothing), torch.tensor(float(len(targets))))
+
+
+def token_scores(model: nn.Module, tokens: Tensor, vocab_size: int, state: Any = None) -> tuple[Tensor, Tensor, Any]:
+    """What a language model makes of a text: tokens int64 [B, T + 1] -> (log-probability of each token after the first
+    [B, T], the likeliest token at each of these places int64 [B, T], the state after the last but one).
+
+    The distributions [B, T, V] are taken a few steps at a time, so that large vocabularies fit into memory. A model that can
+    tell a token's probability without the distribution defines `score(tokens, targets, state)`, as a fitted one defines `fit`.
+    """
+    own: Callable[[Tensor, Tensor, Any], tuple[Tensor, Tensor, Any]] | None = getattr(model, "score", None)
+    if own is not None:
+        return own(tokens[:, :-1], tokens[:, 1:], state)
+    found, best = [], []
+    steps = max(1, _MOST_NUMBERS // (len(tokens) * vocab_size))
+    for begin in range(0, tokens.shape[1] - 1, steps):
+        part = tokens[:, begin : begin + steps + 1]
+        logits, state = model(part[:, :-1], state)
+        log_probs = full(logits).log_softmax(-1)
+        found.append(log_probs.gather(-1, part[:, 1:, None])[..., 0])
+        best.append(log_probs.argmax(-1))
+    return torch.cat(found, 1), torch.cat(best, 1), state
 
 
 def squared_error(predictions: Tensor, targets: Tensor) -> Mean:

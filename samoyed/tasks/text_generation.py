@@ -15,7 +15,7 @@ from samoyed.decoding.sampling import continue_text
 from samoyed.errors import DataError, UsageError
 from samoyed.examples import Text
 from samoyed.features.vocabulary import Vocabulary
-from samoyed.objectives import Mean, cross_entropy, full
+from samoyed.objectives import Mean, cross_entropy, full, token_scores
 from samoyed.reporting import language
 from samoyed.settings import Count, Span
 from samoyed.sources import Source, no_such_path
@@ -163,7 +163,9 @@ class TextGeneration(Task[Text, Tokens]):
         return -(-(targets // rows) // self.sequence_length)
 
     def objective(self, model: nn.Module, batch: Tokens) -> Mean:
-        return cross_entropy(self._logits(model, batch), batch.tokens[:, 1:])
+        logits, state = model(batch.tokens[:, :-1], self._before(batch))
+        self.carried = _along(state, Tensor.detach)
+        return cross_entropy(full(logits), batch.tokens[:, 1:])
 
     def parts(self, model: nn.Module, batch: Tokens, pieces: int) -> Iterator[Tokens]:
         """Micro-batches of some streams each, every one with the state that those streams carry."""
@@ -185,10 +187,9 @@ class TextGeneration(Task[Text, Tokens]):
         }
 
     def metrics(self, model: nn.Module, batch: Tokens) -> dict[str, Mean]:
-        log_probs = self._logits(model, batch).log_softmax(-1)
+        log_probs, likeliest = self._scores(model, batch)
         targets = batch.tokens[:, 1:]
-        surprise = -log_probs.gather(-1, targets[..., None])[..., 0].sum(1)
-        wrong = (log_probs.argmax(-1) != targets).float().sum(1)
+        surprise, wrong = -log_probs.sum(1), (likeliest != targets).float().sum(1)
         surprise, wrong = (torch.where(batch.scored, total, 0) for total in (surprise, wrong))
         count = batch.scored.to(surprise) * targets.shape[1]
         return {"loss": Mean(surprise, count), "perplexity": Mean(surprise, count), "error": Mean(wrong, count)}
@@ -234,21 +235,22 @@ class TextGeneration(Task[Text, Tokens]):
         samples = {t: self.answer(model, Text(beginning, "test"), 400, t)["continuation"] for t in (0.5, 0.8, 1.0)}
         end = min(401, data["test"].tokens.shape[1])
         window = _tokens(data["test"].tokens[:, :end])
-        log_probs = self._logits(model, window).log_softmax(-1)
-        surprise = -log_probs.gather(-1, window.tokens[:, 1:, None])[0, :, 0]
+        surprise = -self._scores(model, window)[0][0]
         shown = [self.vocabulary.tokens[i] for i in window.tokens[0, 1:].tolist()]
         return [
             language.samples(beginning, samples),
             language.surprise(shown, surprise.cpu()),
         ]
 
-    def _logits(self, model: nn.Module, batch: Tokens) -> Tensor:
-        """[B, T + 1] -> [B, T, V]; carries the model's state from the batch before unless this one is fresh."""
-        if bool(batch.fresh[0]) or self.carried is None:
-            self.carried = None
-        logits, state = model(batch.tokens[:, :-1], self.carried)
+    def _before(self, batch: Tokens) -> Any:
+        """The state that is carried from the batch before, unless this one is fresh."""
+        return None if bool(batch.fresh[0]) else self.carried
+
+    def _scores(self, model: nn.Module, batch: Tokens) -> tuple[Tensor, Tensor]:
+        """[B, T + 1] -> log-probability of each target and the likeliest token at its place [B, T]; carries the state on."""
+        log_probs, likeliest, state = token_scores(model, batch.tokens, len(self.vocabulary), self._before(batch))
         self.carried = _along(state, Tensor.detach)
-        return full(logits)
+        return log_probs, likeliest
 
 
 def _tokens(tokens: Tensor, fresh: bool = True, scored: bool = True) -> Tokens:
