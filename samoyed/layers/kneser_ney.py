@@ -41,7 +41,7 @@ class Order(NamedTuple):
     context: Tensor
     suffix: Tensor
     token: Tensor
-    count: Tensor
+    count: Tensor  # type: ignore[assignment]
     first: int
 
 

@@ -1,21 +1,109 @@
 """Long short-term memory (Hochreiter & Schmidhuber 1997), with the forget gate of Gers, Schmidhuber & Cummins 2000.
 
 i, f, o = logistic(W x_t + U h_{t-1} + b), one W, U, b each; g = tanh(W x_t + U h_{t-1} + b);
-c_t = f c_{t-1} + i g; h_t = o tanh(c_t). Computed by layers/recurrence. The language model and the forecaster are two forms of one
-architecture; a task takes the one whose sizes it supplies. Departure: no peephole connections.
+c_t = f c_{t-1} + i g; h_t = o tanh(c_t). With peepholes p, p c_{t-1} enters i and f, and p c_t enters o; the other variants stand
+at their settings. Computed by layers/recurrence. The language model and the forecaster are two forms of one architecture; a task
+takes the one whose sizes it supplies. No departure.
 """
+
+from typing import Literal
 
 from samoyed.layers import recurrence
 from samoyed.layers.recurrent import RecurrentForecaster, RecurrentLanguageModel
+from samoyed.settings import Count, Share
 
 
 class LSTMLanguageModel(RecurrentLanguageModel):
-    """tokens [B, T] -> logits [B, T, V] of the token after each, through long short-term memory."""
+    """tokens [B, T] -> logits [B, T, V] of the token after each, through long short-term memory.
 
-    core = recurrence.LSTM
+    Args:
+        vocab_size: Number of tokens.
+        embedding_size: Numbers that stand for a token.
+        hidden_size: Units per layer.
+        num_layers: Layers, each reading the one below.
+        dropout: Probability with which a number of the embedding, of a layer's answer, or of the last hidden state is left
+            out of a training step.
+        tied: Whether the output's weights are the embedding's (Inan 2017; Press & Wolf 2017).
+        variational: Whether dropout leaves out the same numbers at every step of a chunk (Gal & Ghahramani 2016).
+        weight_dropout: Probability with which a weight from state to state is left out of a training step (Merity 2018).
+        forget: gate as above; none keeps all of c, as in 1997; coupled has f = 1 - i (Greff 2015).
+        forget_bias: Where the forget gate's bias starts: 1 to 2 keeps memory from the first step on (Gers 2000; Jozefowicz 2015);
+            None draws it as any other.
+        peephole: Whether c enters the gates (Gers & Schmidhuber 2000).
+        layer_norm: Whether W x, U h and c are normalised before use (Ba 2016).
+    """
+
+    def __init__(
+        self,
+        *,
+        vocab_size: int,
+        embedding_size: Count = 64,
+        hidden_size: Count = 256,
+        num_layers: Count = 1,
+        dropout: Share = 0.0,
+        tied: bool = False,
+        variational: bool = False,
+        weight_dropout: Share = 0.0,
+        forget: Literal["gate", "none", "coupled"] = "gate",
+        forget_bias: float | None = None,
+        peephole: bool = False,
+        layer_norm: bool = False,
+    ) -> None:
+        super().__init__(
+            recurrence.LSTM,
+            vocab_size,
+            embedding_size,
+            hidden_size,
+            num_layers,
+            dropout,
+            tied,
+            variational,
+            weight_dropout,
+            forget=forget,
+            forget_bias=forget_bias,
+            peephole=peephole,
+            layer_norm=layer_norm,
+        )
 
 
 class LSTMForecaster(RecurrentForecaster):
-    """past [B, T, F] -> future [B, horizon], through long short-term memory."""
+    """past [B, T, F] -> future [B, horizon], through long short-term memory.
 
-    core = recurrence.LSTM
+    Args:
+        input_size: Features per step.
+        horizon: Steps ahead.
+        hidden_size: Units per layer.
+        num_layers: Layers, each reading the one below.
+        dropout: Probability with which a number between layers, or of the last hidden state, is left out of a training step.
+        forget: gate as above; none keeps all of c, as in 1997; coupled has f = 1 - i (Greff 2015).
+        forget_bias: Where the forget gate's bias starts: 1 to 2 keeps memory from the first step on (Gers 2000; Jozefowicz 2015);
+            None draws it as any other.
+        peephole: Whether c enters the gates (Gers & Schmidhuber 2000).
+        layer_norm: Whether W x, U h and c are normalised before use (Ba 2016).
+    """
+
+    def __init__(
+        self,
+        *,
+        input_size: int,
+        horizon: int,
+        hidden_size: Count = 64,
+        num_layers: Count = 1,
+        dropout: Share = 0.0,
+        forget: Literal["gate", "none", "coupled"] = "gate",
+        forget_bias: float | None = None,
+        peephole: bool = False,
+        layer_norm: bool = False,
+    ) -> None:
+        super().__init__(
+            recurrence.LSTM,
+            input_size,
+            horizon,
+            hidden_size,
+            num_layers,
+            dropout,
+            forget=forget,
+            forget_bias=forget_bias,
+            peephole=peephole,
+            layer_norm=layer_norm,
+        )

@@ -150,3 +150,111 @@ def test_parameters_are_counted_by_hand(kind: str) -> None:
     assert sum(p.numel() for p in model.parameters()) == 11 * 5 + core + 6 * 11 + 11
     model = FORECAST[kind](input_size=3, horizon=4, hidden_size=6)
     assert sum(p.numel() for p in model.parameters()) == gates * (6 * 3 + 6 * 6 + 12) + 6 * 4 + 4
+
+
+# Variants, and what keeps a network from learning by heart
+
+VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
+    "no forget gate": ("lstm", {"forget": "none"}),
+    "coupled gates": ("lstm", {"forget": "coupled"}),
+    "peepholes": ("lstm", {"peephole": True}),
+    "layer norm": ("lstm", {"layer_norm": True}),
+    "reset before": ("gru", {"reset": "before"}),
+    "irnn": ("rnn", {"nonlinearity": "relu", "identity": True}),
+}
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_a_variant_is_its_cell(name: str) -> None:
+    """Step by step through the cell's definition, which tests/layers/recurrence holds against the equations."""
+    kind, given = VARIANTS[name]
+    model = LANGUAGE[kind](vocab_size=7, embedding_size=5, hidden_size=6, **given)
+    forecaster = FORECAST[kind](input_size=5, horizon=2, hidden_size=6, **given)
+    forecaster.recurrent.load_state_dict(model.recurrent.state_dict())
+    tokens = torch.randint(7, (3, 9))
+    core = model.recurrent
+    x, state = model.embedding(tokens), tuple(torch.zeros(3, 6) for _ in range(core.cell.states))
+    for t in range(9):
+        state = core.cell.step(core.cell.project(x[:, t], core._weights("_l0")), state, core._weights("_l0"))
+        assert torch.allclose(model(tokens)[0][:, t], model.output(state[0]), atol=1e-5)
+    assert torch.allclose(forecaster(x), forecaster.output(state[0]), atol=1e-5)
+    plain = LANGUAGE[kind](vocab_size=7, embedding_size=5, hidden_size=6)
+    assert str(plain.recurrent) != str(core)
+
+
+def test_the_forget_gate_begins_where_it_is_told() -> None:
+    model = LSTMLanguageModel(vocab_size=7, hidden_size=6, forget_bias=1.5)
+    bias = model.recurrent.bias_ih_l0 + model.recurrent.bias_hh_l0
+    assert torch.equal(bias[6:12], torch.full((6,), 1.5))
+
+
+@pytest.mark.parametrize("size", [6, 5])
+def test_tied_embeddings_write_and_read(size: int) -> None:
+    model = GRULanguageModel(vocab_size=7, embedding_size=size, hidden_size=6, tied=True)
+    model.bias.data.normal_()
+    tokens = torch.randint(7, (2, 4))
+    hidden, _ = model.recurrent(model.embedding(tokens))
+    shown = hidden if size == 6 else hidden @ model.projection.weight.T
+    wanted = shown @ model.embedding.weight.T + model.bias
+    assert torch.allclose(model(tokens)[0], wanted, atol=1e-6)
+    assert "output.weight" not in model.state_dict()
+    assert sum(p.shape == (7, size) for p in model.parameters()) == 1
+
+
+@pytest.mark.parametrize("engine", ["kernel", "reference", "torch"])
+@each_kind
+def test_variational_dropout_is_the_same_at_every_step(kind: str, engine: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = LANGUAGE[kind](vocab_size=7, embedding_size=40, hidden_size=50, num_layers=2, dropout=0.5, variational=True)
+    if engine == "torch":
+        monkeypatch.setattr("samoyed.layers.recurrence.stack.available", lambda: False)
+    else:
+        model.recurrent.engine = engine
+    seen: list[torch.Tensor] = []
+    whole = type(model.recurrent)._dropped
+    monkeypatch.setattr(
+        type(model.recurrent), "_dropped", lambda self, x, sizes: seen.append(whole(self, x, sizes)) or seen[-1]
+    )
+    for layer in (model.recurrent, model.output):
+        layer.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0]))
+    model.train()(torch.randint(7, (3, 8)))
+    assert len(seen) == 3
+    for left in (seen[0], seen[1].view(8, 3, 50).transpose(0, 1), seen[2]):
+        gone = left == 0
+        assert torch.equal(gone, gone[:, :1].expand_as(gone))
+        assert 0.3 < float(gone.float().mean()) < 0.7
+        assert not torch.equal(gone[0], gone[1])
+    tokens = torch.randint(7, (3, 8))
+    assert torch.equal(model.eval()(tokens)[0], model(tokens)[0])
+
+
+@each_kind
+def test_variational_dropout_follows_lengths(kind: str) -> None:
+    core = LANGUAGE[kind](vocab_size=7, hidden_size=50, num_layers=2, dropout=0.5, variational=True).recurrent.train()
+    x = torch.ones(6, 4)  # rows of three steps of three, two and one sequences
+    torch.manual_seed(1)
+    dropped = core._dropped(x, [3, 2, 1])
+    assert torch.equal(dropped[:2], dropped[3:5])
+    assert torch.equal(dropped[0], dropped[5])
+
+
+@pytest.mark.parametrize("engine", ["auto", "reference", "torch"])
+@each_kind
+def test_weight_dropout_is_of_the_recurrent_weights(kind: str, engine: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With all of U left out, as a network whose U is 0; in evaluation, nothing is."""
+    model = LANGUAGE[kind](vocab_size=7, hidden_size=6, weight_dropout=0.999999).train()
+    if engine == "torch":
+        monkeypatch.setattr("samoyed.layers.recurrence.stack.available", lambda: False)
+    else:
+        model.recurrent.engine = engine
+    bare = LANGUAGE[kind](vocab_size=7, hidden_size=6)
+    bare.load_state_dict(model.state_dict())
+    bare.recurrent.weight_hh_l0.data.zero_()
+    tokens = torch.randint(7, (2, 5))
+    assert torch.allclose(model(tokens)[0], bare(tokens)[0], atol=1e-6)
+    bare.load_state_dict(model.state_dict())
+    assert torch.allclose(model.eval()(tokens)[0], bare(tokens)[0], atol=1e-6)
+    some = LANGUAGE[kind](vocab_size=7, hidden_size=50, weight_dropout=0.5).train()
+    used = some.recurrent._used("_l0").weight_hh
+    assert float((used == 0).float().mean()) == pytest.approx(0.5, abs=0.1)
+    kept = used != 0
+    assert torch.allclose(used[kept], 2 * some.recurrent.weight_hh_l0[kept])

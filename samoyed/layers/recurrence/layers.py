@@ -16,7 +16,7 @@ class RNN(Recurrent):
             torch.nn.RNN.
         identity: U starts as the identity, b and d as 0, so that with ReLU a state without input stays as it is (Le, Jaitly
             & Hinton 2015, who also draw W from a normal distribution of deviation 0.001; here it is as in torch.nn).
-        engine: See Recurrent.
+        variational, weight_dropout, engine: See Recurrent.
     """
 
     def __init__(
@@ -33,6 +33,8 @@ class RNN(Recurrent):
         dtype: Any = None,
         *,
         identity: bool = False,
+        variational: bool = False,
+        weight_dropout: float = 0.0,
         engine: Engine = "auto",
     ) -> None:
         if nonlinearity not in ("tanh", "relu"):
@@ -52,6 +54,8 @@ class RNN(Recurrent):
             engine,
             device,
             dtype,
+            variational,
+            weight_dropout,
         )
 
     def reset_parameters(self) -> None:
@@ -75,7 +79,7 @@ class LSTM(Recurrent):
             Jozefowicz, Zaremba & Sutskever 2015). None leaves it as torch.nn draws it.
         peephole: Connections from c to the gates, parameters weight_peephole [G - 1, H].
         layer_norm: Normalised products and memory, parameters weight_norm and bias_norm; no kernel.
-        engine: See Recurrent.
+        variational, weight_dropout, engine: See Recurrent.
     """
 
     def __init__(
@@ -95,6 +99,8 @@ class LSTM(Recurrent):
         forget_bias: float | None = None,
         peephole: bool = False,
         layer_norm: bool = False,
+        variational: bool = False,
+        weight_dropout: float = 0.0,
         engine: Engine = "auto",
     ) -> None:
         if forget not in ("gate", "none", "coupled"):
@@ -105,7 +111,7 @@ class LSTM(Recurrent):
         cell = LSTMCell(forget, peephole, layer_norm, proj_size > 0)
         super().__init__(
             cell, input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, proj_size, engine, device,
-            dtype,
+            dtype, variational, weight_dropout,
         )  # fmt: skip
 
     def reset_parameters(self) -> None:
@@ -124,7 +130,7 @@ class GRU(Recurrent):
     Args:
         input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, device, dtype: As in torch.nn.GRU.
         reset: "after" the product with U, as in torch.nn, or "before" it.
-        engine: See Recurrent.
+        variational, weight_dropout, engine: See Recurrent.
     """
 
     def __init__(
@@ -140,11 +146,13 @@ class GRU(Recurrent):
         dtype: Any = None,
         *,
         reset: Literal["after", "before"] = "after",
+        variational: bool = False,
+        weight_dropout: float = 0.0,
         engine: Engine = "auto",
     ) -> None:
         if reset not in ("after", "before"):
             raise ValueError(f"reset must be 'after' or 'before', not {reset!r}")
         super().__init__(
             GRUCell(reset), input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, 0, engine, device,
-            dtype,
+            dtype, variational, weight_dropout,
         )  # fmt: skip

@@ -28,6 +28,9 @@ class Recurrent(nn.Module):
     `engine` is "auto" (the kernels where they apply, which is float32 on the CPU; elsewhere torch.nn's code for torch.nn's
     cells, and the reference for the others), "kernel", or "reference" (the cell's definition under autograd, which has
     derivatives of every order).
+
+    With `variational`, dropout between layers leaves out the same numbers at every step of a sequence (Gal & Ghahramani 2016);
+    `weight_dropout` leaves out entries of U, the same for all steps of a pass (Merity, Keskar & Socher 2018).
     """
 
     def __init__(
@@ -44,12 +47,15 @@ class Recurrent(nn.Module):
         engine: Engine,
         device: Any,
         dtype: Any,
+        variational: bool = False,
+        weight_dropout: float = 0.0,
     ) -> None:
         super().__init__()
         if min(input_size, hidden_size, num_layers) < 1:
             raise ValueError("input_size, hidden_size and num_layers must be at least 1")
-        if not 0 <= dropout <= 1:
-            raise ValueError(f"dropout must be a number from 0 to 1, not {dropout}")
+        for name, share in (("dropout", dropout), ("weight_dropout", weight_dropout)):
+            if not 0 <= share <= 1:
+                raise ValueError(f"{name} must be a number from 0 to 1, not {share}")
         if not 0 <= proj_size < hidden_size:
             raise ValueError("proj_size must be at least 0 and smaller than hidden_size")
         if engine not in ("auto", "kernel", "reference"):
@@ -64,6 +70,7 @@ class Recurrent(nn.Module):
             proj_size,
         )
         self.bias, self.batch_first, self.dropout, self.bidirectional = bias, batch_first, dropout, bidirectional
+        self.variational, self.weight_dropout = variational, weight_dropout
         self._carried = proj_size or hidden_size
         wide = cell.gates * hidden_size
         for number, suffix in enumerate(self._suffixes):
@@ -106,20 +113,21 @@ class Recurrent(nn.Module):
     def extra_repr(self) -> str:
         """What differs from the defaults."""
         facts = [str(self.input_size), str(self.hidden_size)]
-        given = {
-            "num_layers": 1,
-            "bias": True,
-            "batch_first": False,
-            "dropout": 0,
-            "bidirectional": False,
-            "proj_size": 0,
-        }
+        given = {"num_layers": 1, "bias": True, "batch_first": False, "dropout": 0, "bidirectional": False}
+        given |= {"proj_size": 0, "variational": False, "weight_dropout": 0}
         facts += [f"{name}={getattr(self, name)}" for name, usual in given.items() if getattr(self, name) != usual]
         return ", ".join([*facts, repr(self.cell)])
 
     def _weights(self, suffix: str) -> Weights:
         found: list[Any] = [getattr(self, name + suffix, None) for name in Weights._fields]
         return Weights(*found)
+
+    def _used(self, suffix: str) -> Weights:
+        """The parameters of a layer and direction as a pass uses them."""
+        weights = self._weights(suffix)
+        if not (self.weight_dropout and self.training):
+            return weights
+        return weights._replace(weight_hh=F.dropout(weights.weight_hh, self.weight_dropout))
 
     def forward(self, input: Tensor | PackedSequence, hx: Any = None, lengths: Tensor | None = None) -> tuple[Any, Any]:
         """input [T, B, I], [B, T, I] if batch_first, [T, I], or packed; hx h or (h, c), each [L D, B, R or H], or None;
@@ -191,9 +199,12 @@ class Recurrent(nn.Module):
         narrow = same and torch.is_autocast_enabled(x.device.type)  # torch.nn's cells run in bfloat16 there
         kernel = self.engine != "reference" and applies and not narrow
         kernel = kernel and (self.engine == "kernel" or (len(sizes) >= _STEPS and available()))
-        if same and not kernel:
-            return self._by_torch(x, sizes, batch_sizes, states)
+        locked = self.variational and self.training and self.dropout > 0
+        if same and not kernel and not locked:
+            return self._by_torch(x, sizes, batch_sizes, states, [self._used(suffix) for suffix in self._suffixes])
         run: Any = partial(scan, self.cell, sizes=sizes)
+        if same and not kernel and not self.bidirectional:
+            run = partial(self._layer_by_torch, sizes, batch_sizes)
         if kernel:
             run = partial(self._by_kernel, _starts(sizes, batch_sizes))
         ends: list[State] = []
@@ -201,13 +212,23 @@ class Recurrent(nn.Module):
         for number, suffix in enumerate(self._suffixes):
             direction = number % self._directions
             if number and direction == 0:
-                x, answers = F.dropout(_side_by_side(answers), self.dropout, self.training), []
+                x, answers = self._dropped(_side_by_side(answers), sizes), []
             state = tuple(part[number] for part in states)
-            answer, end = run(x=x, weights=self._weights(suffix), state=state, reverse=direction == 1)
+            answer, end = run(x=x, weights=self._used(suffix), state=state, reverse=direction == 1)
             answers.append(answer)
             ends.append(end)
         last = tuple(torch.stack(parts) for parts in zip(*ends, strict=True))
         return _side_by_side(answers), last[0] if len(last) == 1 else last
+
+    def _dropped(self, x: Tensor, sizes: Sequence[int]) -> Tensor:
+        """What goes from layer to layer, x [N, R], some of it left out in training: the same numbers at every step of a
+        sequence if `variational`."""
+        if not (self.variational and self.training and self.dropout):
+            return F.dropout(x, self.dropout, self.training)
+        mask = F.dropout(x.new_ones(sizes[0], x.shape[1]), self.dropout)
+        if sizes[-1] == sizes[0]:
+            return (x.view(len(sizes), *mask.shape) * mask).view_as(x)
+        return x * torch.cat([mask[:size] for size in sizes])
 
     def _states(self, x: Tensor, hx: Any, batch: int) -> State:
         """The state at the start, each part [L D, B, R or H]."""
@@ -224,20 +245,26 @@ class Recurrent(nn.Module):
         return tuple(part.to(x.dtype) for part in parts)
 
     def _by_torch(
-        self, x: Tensor, sizes: Sequence[int], batch_sizes: Tensor | None, states: State
+        self, x: Tensor, sizes: Sequence[int], batch_sizes: Tensor | None, states: State, layers: list[Weights]
     ) -> tuple[Tensor, Any]:
-        """All layers by torch.nn's own code, for cells that torch.nn has."""
-        flat = [weight for weights in self.all_weights for weight in weights]
+        """Layers by torch.nn's own code, for cells that torch.nn has."""
+        flat = [weight for weights in layers for weight in weights if weight is not None]
         code = {"gru_after": torch.gru, "rnn_tanh": torch.rnn_tanh, "rnn_relu": torch.rnn_relu}
         run: Any = torch.lstm if isinstance(self.cell, LSTMCell) else code[str(self.cell.kernel)]
         state = states if len(states) > 1 else states[0]
-        settings = (self.bias, self.num_layers, self.dropout, self.training, self.bidirectional)
+        settings = (self.bias, len(layers) // self._directions, self.dropout, self.training, self.bidirectional)
         if batch_sizes is None:
             y, *ends = run(x.view(len(sizes), sizes[0], x.shape[1]), state, flat, *settings, False)
             y = y.flatten(0, 1)
         else:
             y, *ends = run(x, batch_sizes, state, flat, *settings)
         return y, ends[0] if len(ends) == 1 else tuple(ends)
+
+    def _layer_by_torch(
+        self, sizes: Sequence[int], batch_sizes: Tensor | None, x: Tensor, weights: Weights, state: State, reverse: bool
+    ) -> tuple[Tensor, State]:
+        y, ends = self._by_torch(x, sizes, batch_sizes, tuple(part[None] for part in state), [weights])
+        return y, tuple(end[0] for end in (ends if isinstance(ends, tuple) else (ends,)))
 
     def _by_kernel(
         self, first: Tensor, x: Tensor, weights: Weights, state: State, reverse: bool
