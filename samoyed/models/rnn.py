@@ -25,7 +25,7 @@ class RNNLanguageModel(RecurrentLanguageModel):
         tied: Whether the output's weights are the embedding's (Inan 2017; Press & Wolf 2017).
         variational: Whether dropout leaves out the same numbers at every step of a chunk (Gal & Ghahramani 2016).
         weight_dropout: Probability with which a weight from state to state is left out of a training step (Merity 2018).
-        nonlinearity: f.
+        nonlinearity: The function f of a unit.
         identity: Whether U starts as the identity and b, c as 0: with relu the IRNN (Le, Jaitly & Hinton 2015).
     """
 
@@ -67,7 +67,7 @@ class RNNForecaster(RecurrentForecaster):
         hidden_size: Units per layer.
         num_layers: Layers, each reading the one below.
         dropout: Probability with which a number between layers, or of the last hidden state, is left out of a training step.
-        nonlinearity: f.
+        nonlinearity: The function f of a unit.
         identity: Whether U starts as the identity and b, c as 0: with relu the IRNN (Le, Jaitly & Hinton 2015).
     """
 
