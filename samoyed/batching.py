@@ -33,6 +33,23 @@ def order(count: int, seed: int, epoch: int) -> Tensor:
     return torch.randperm(count, generator=generator(seed, epoch))
 
 
+def bucketed(lengths: Tensor, batch_size: int, seed: int, epoch: int, pool: int = 50) -> list[Tensor]:
+    """The indices of each batch of an epoch, texts of similar length together so that little is padding: int64 [B] each.
+
+    lengths int64 [N]. The shuffled examples are sorted by length within pools of `pool` batches, cut into batches, and the batches
+    shuffled, so that what meets whom differs from epoch to epoch. A pure function of lengths, seed and epoch.
+    """
+    drawn = order(len(lengths), seed, epoch)
+    of = lengths.cpu()[drawn]
+    pools = [
+        part[of_part.argsort(stable=True)]
+        for part, of_part in zip(*(torch.split(t, pool * batch_size) for t in (drawn, of)), strict=True)
+    ]
+    chunks = [chunk for part in pools for chunk in torch.split(part, batch_size)]
+    shuffled = torch.randperm(len(chunks), generator=generator(seed, epoch, 1))
+    return [chunks[i] for i in shuffled.tolist()]
+
+
 def take(rows: Rows, indices: Tensor) -> Rows:
     """The examples at `indices` [B] of a batch that holds all of them: each tensor [N, ...] -> [B, ...]."""
     return type(rows)(*(tensor.index_select(0, indices) for tensor in rows))

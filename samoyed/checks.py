@@ -27,6 +27,8 @@ _SIZES: dict[str, Any] = {
     "num_classes": 4,
     "output_size": 4,
     "vocab_size": 7,
+    "sentence_ends": (3,),
+    "num_tags": 3,
     "input_size": 2,
     "horizon": 3,
     "season": 2,

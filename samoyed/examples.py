@@ -27,6 +27,24 @@ class Text:
 
 
 @dataclass(frozen=True, slots=True)
+class LabelledText:
+    """A text that belongs to a class; `label` is None where it is not known."""
+
+    text: str
+    label: str | None
+    origin: str
+
+
+@dataclass(frozen=True, slots=True)
+class TaggedText:
+    """A text in tokens with one tag each, such as B-PER, I-PER or O; `tags` is None where they are not known."""
+
+    tokens: tuple[str, ...]
+    tags: tuple[str, ...] | None
+    origin: str
+
+
+@dataclass(frozen=True, slots=True)
 class Series:
     """A regular time series. `values` [T, F] float64; `names` of the F columns; `times`, T labels as the file has them."""
 
@@ -36,4 +54,4 @@ class Series:
     origin: str
 
 
-Example = Image | Text | Series
+Example = Image | Text | LabelledText | TaggedText | Series

@@ -1,7 +1,7 @@
 """Simple recurrent network: h_t = f(W x_t + b + U h_{t-1} + c) (Elman 1990; trained through time, Werbos 1990).
 
-f is tanh, or ReLU. Computed by layers/recurrence. The language model and the forecaster are two forms of one architecture; a task
-takes the one whose sizes it supplies. Departure: with identity=true W is drawn as otherwise, where Le, Jaitly & Hinton (2015)
+f is tanh, or ReLU. Computed by layers/recurrence. The language model, the forecaster, the text classifier and the tagger
+are forms of one architecture; a task takes the one whose sizes it supplies. Departure: with identity=true W is drawn as otherwise, where Le, Jaitly & Hinton (2015)
 draw it from a normal distribution of deviation 0.001.
 """
 
@@ -9,6 +9,7 @@ from typing import Literal
 
 from samoyed.layers import recurrence
 from samoyed.layers.recurrent import RecurrentForecaster, RecurrentLanguageModel
+from samoyed.layers.recurrent_texts import RecurrentTagger, RecurrentTextClassifier
 from samoyed.settings import Count, Share
 
 
@@ -92,3 +93,15 @@ class RNNForecaster(RecurrentForecaster):
             nonlinearity=nonlinearity,
             identity=identity,
         )
+
+
+class RNNTextClassifier(RecurrentTextClassifier):
+    """tokens [B, T] -> logits [B, K] of the whole text's class, through a simple recurrent network."""
+
+    core = recurrence.RNN
+
+
+class RNNTagger(RecurrentTagger):
+    """tokens [B, T] -> logits [B, T, K] of each token's tag, through a simple recurrent network."""
+
+    core = recurrence.RNN

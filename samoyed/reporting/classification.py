@@ -15,7 +15,7 @@ from samoyed.tasks import Picture
 _MOST_NAMED = 30
 
 
-def confusion(log_probs: Tensor, labels: Tensor, classes: list[str]) -> Picture:
+def confusion(log_probs: Tensor, labels: Tensor, classes: list[str], noun: str = "pictures") -> Picture:
     """log_probs [N, C], labels [N] -> the counts of true against answered class, coloured by share of the true class."""
     size = len(classes)
     known = labels >= 0
@@ -56,7 +56,7 @@ def confusion(log_probs: Tensor, labels: Tensor, classes: list[str]) -> Picture:
         if most > 1
         else "no mistake is made twice"
     )
-    return Picture("confusion", "What it confuses", f"Test pictures by true and answered class; {said}.", drawn)
+    return Picture("confusion", "What it confuses", f"Test {noun} by true and answered class; {said}.", drawn)
 
 
 def mistakes(log_probs: Tensor, labels: Tensor, classes: list[str], images: Tensor, most: int = 16) -> Picture:
@@ -115,7 +115,7 @@ def filters(model: nn.Module, most: int = 32) -> list[Picture]:
     ]
 
 
-def calibration(log_probs: Tensor, labels: Tensor, bins: int = 10) -> Picture:
+def calibration(log_probs: Tensor, labels: Tensor, bins: int = 10, noun: str = "pictures") -> Picture:
     """Share right against the probability given to the answer, in ten bins; expected calibration error (Guo 2017)."""
     sure, answers = log_probs.exp().max(-1)
     right = (answers == labels).float()
@@ -133,7 +133,7 @@ def calibration(log_probs: Tensor, labels: Tensor, bins: int = 10) -> Picture:
     above.legend(loc="upper left")
     below.bar(np.arange(bins) / bins + 0.5 / bins, count.numpy(), width=0.9 / bins, color=COLOURS[5])
     below.set_yscale("log")
-    below.set_ylabel("pictures")
+    below.set_ylabel(noun)
     below.set_xlabel("probability given to the answer")
     caption = f"Points on the line mean that answers given with 80 % are right 80 % of the time. Expected calibration error {off:.3f}."
     return Picture("calibration", "Is it as sure as it is right?", caption, drawn)

@@ -34,7 +34,13 @@ _SPLIT_NAMES = {
     "test": ("test", "testing"),
 }
 ABOUT = ("readme", "license", "licence", "source", "copying", "notice", "changelog")  # files about data, not data
-_NOUNS = {"Image": "pictures", "Text": "text", "Series": "series of numbers"}
+_NOUNS = {
+    "Image": "pictures",
+    "Text": "text",
+    "LabelledText": "texts with labels",
+    "TaggedText": "texts with tags",
+    "Series": "series of numbers",
+}
 
 
 class Damaged(NamedTuple):
@@ -46,11 +52,12 @@ class Damaged(NamedTuple):
 
 class Source(ABC):
     """Reads one raw format. `yields` names the kind of example, `reads` tells people what the format looks like; a format
-    that few people have is not `usual`, and errors do not suggest it."""
+    that few people have is not `usual`, and errors do not suggest it. `holds` names what is counted and may be damaged."""
 
     yields: ClassVar[str]
     reads: ClassVar[str]
     usual: ClassVar[bool] = True
+    holds: ClassVar[str] = "files"
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -81,7 +88,7 @@ class Source(ABC):
         if len(self.damaged) > max(1, MOST_DAMAGED * len(self)):
             listed = ", ".join(f"{d.where} ({d.why})" for d in self.damaged[:2])
             raise DataError(
-                f"more than {MOST_DAMAGED:.0%} of its {len(self):,} files cannot be read, among them {listed}",
+                f"more than {MOST_DAMAGED:.0%} of its {len(self):,} {self.holds} cannot be read, among them {listed}",
                 where=self.path,
                 remedy="mend or remove them",
             )

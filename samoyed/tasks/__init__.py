@@ -161,6 +161,11 @@ class Task(ABC, Generic[E, B]):
         """The axis of the tensors in `carried` along which the rows of a batch lie."""
         return int(getattr(model, "state_axis", 0))
 
+    def begin(self, model: nn.Module) -> str | None:
+        """Gives a new model what it starts from besides random numbers, such as pretrained vectors, and says what. By default
+        nothing. A run that is resumed or loaded takes its weights from there."""
+        return None
+
     def calibrate(self, model: nn.Module, valid: B) -> None:
         """Learns, once the weights are chosen, what the validation split says of the model's certainty. By default nothing."""
 

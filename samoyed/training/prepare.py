@@ -55,10 +55,12 @@ def prepare(plan: Plan, reporter: Reporter, world: World = ALONE) -> Prepared:
     split = task.split(gathered.parts, trainer.seed)
     task.fit(split.train)
     rows = found(task, gathered, split, plan.data)
-    reporter.block(plan.task, rows)
     torch.manual_seed(trainer.seed)
     task.device = device
     model = build(task, plan.model_form, plan.settled["model"])
+    begun = task.begin(model)
+    rows += [("begins", begun)] if begun else []
+    reporter.block(plan.task, rows)
     sharded = world.size > 1 and not hasattr(model, "fit") and _shards(trainer.distribute, model, device)
     model = model if sharded else model.to(device)
     data = {name: to_device(task.collate(part), device) for name, part in zip(SPLITS, split[:3], strict=True)}

@@ -1,0 +1,120 @@
+"""How a classifier of texts came to its answers: the weights of tokens, and the phrases that filters detect.
+
+Legend: B batch, T time, K classes, F filters.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from samoyed.examples import LabelledText
+from samoyed.reporting import texts
+from samoyed.reporting.texts import Shaded
+from samoyed.tasks import Picture
+from samoyed.tasks._texts import padded
+
+_MOST_WINDOWS = 128  # parts of a long text that are left out in turn
+
+
+def weights_of(model: nn.Module, tokens: Tensor, answer: int) -> tuple[Tensor, str]:
+    """tokens [T] -> the weight of each in the answer [T], and by what: the model's attention, else occlusion."""
+    attention: Any = getattr(model, "attention", None)
+    found = attention(tokens[None]) if attention is not None else None
+    return (found[0].cpu(), "attention") if found is not None else (occlusion(model, tokens, answer).cpu(), "occlusion")
+
+
+def occlusion(model: nn.Module, tokens: Tensor, answer: int) -> Tensor:
+    """log p(answer | the text) - log p(answer | the text without the token): tokens [T] -> [T] (Li, Monroe & Jurafsky 2016).
+
+    Of a long text, runs of tokens are left out together. A token that is all of its text is held against even chances.
+    """
+    whole: Tensor = model(tokens[None]).log_softmax(-1)[0]
+    if len(tokens) == 1:
+        return (whole[answer] + torch.tensor(float(len(whole))).log())[None]
+    width = -(-len(tokens) // _MOST_WINDOWS)
+    window = torch.arange(len(tokens), device=tokens.device) // width
+    keep = window != torch.arange(int(window[-1]) + 1, device=tokens.device)[:, None]  # [W, T]
+    lengths = keep.sum(1)
+    order = (~keep).long().argsort(dim=1, stable=True)  # what is kept, in order, before what is left out
+    parts = zip(torch.split(tokens[order], 32), torch.split(lengths, 32), strict=True)
+    without: Tensor = torch.cat([model(rows, many).log_softmax(-1)[:, answer] for rows, many in parts])
+    return (whole[answer] - without)[window]
+
+
+def shaded_texts(
+    task: Any, model: nn.Module, examples: Sequence[LabelledText], log_probs: Tensor, names: list[str], most: int = 6
+) -> tuple[list[Shaded], bool]:
+    """Some texts with the weights of their tokens, one of each answered class first; whether weights have a sign."""
+    sure, answers = log_probs.exp().max(-1)
+    lengths = torch.tensor([len(task.split_up(e.text)) for e in examples])
+    wanted = 5 if task.tokens == "characters" else 8
+    ranked = sorted(range(len(examples)), key=lambda i: (bool(lengths[i] < wanted), abs(int(lengths[i]) - 40), i))
+    chosen: list[int] = []
+    for once in (True, False):
+        for i in ranked:
+            taken = {int(answers[j]) for j in chosen}
+            if len(chosen) < most and i not in chosen and not (once and int(answers[i]) in taken):
+                chosen.append(i)
+    shaded, signed = [], True
+    for i in chosen:
+        tokens = task.split_up(examples[i].text)
+        rows = padded([task.lexicon.encode(tokens)])[0][0].long().to(task.device)
+        weights, kind = weights_of(model, rows, int(answers[i]))
+        signed = kind == "occlusion"
+        scaled = (weights / weights.abs().max().clamp(min=1e-9)).tolist()
+        truth = str(examples[i].label)
+        heading = f"{names[int(answers[i])]}, {sure[i]:.0%} sure" + (
+            "" if truth == task.classes[answers[i]] else f"; it is {truth}"
+        )
+        pairs = list(zip(tokens, scaled, strict=False))
+        between = " " if task.tokens == "words" else ""
+        shaded.append(Shaded(heading, _by_sentence(model, rows, pairs), between))
+    return shaded, signed
+
+
+def _by_sentence(
+    model: nn.Module, tokens: Tensor, pairs: list[tuple[str, float]]
+) -> list[tuple[float | None, list[tuple[str, float]]]]:
+    """The tokens in sentences, where the model weighs sentences; else all in one."""
+    weigh: Any = getattr(model, "sentence_weights", None)
+    if weigh is None:
+        return [(None, pairs)]
+    number, weights = weigh(tokens[None])
+    scaled = (weights[0] / weights[0].max()).tolist()
+    inside: list[list[tuple[str, float]]] = [[] for _ in scaled]
+    for pair, at in zip(pairs, number[0].tolist(), strict=False):
+        inside[at].append(pair)
+    return list(zip(scaled, inside, strict=True))
+
+
+def strongest_phrases(
+    task: Any, model: nn.Module, examples: Sequence[LabelledText], data: Any, names: list[str], filters: int = 4
+) -> list[Picture]:
+    """Of a ConvNet over words, for each class the filters that speak for it most and what excites them; of others nothing."""
+    excited: Any = getattr(model, "excited", None)
+    if excited is None:
+        return []
+    batches = [excited(batch.tokens.long(), batch.lengths) for batch in task.batches(data, 64)]
+    widths = [parts[0].width for parts in zip(*batches, strict=True)]
+    answers = torch.cat([torch.cat([part.answers for part in batch], 1) for batch in batches])  # [N, F]
+    starts = torch.cat([torch.cat([part.starts for part in batch], 1) for batch in batches])
+    of = torch.cat(
+        [torch.full((part.answers.shape[1],), width) for part, width in zip(batches[0], widths, strict=True)]
+    )
+    weights = torch.cat([part.weights for part in batches[0]], 1)  # [K, F]
+    for_class = (weights - weights.mean(0)) * answers.mean(0)
+    between = " " if task.tokens == "words" else ""
+    found = []
+    for k in range(min(6, len(names))):
+        rows = []
+        for f in for_class[k].topk(min(filters, for_class.shape[1])).indices.tolist():
+            phrases: dict[str, None] = {}
+            for i in answers[:, f].argsort(descending=True)[:60].tolist():
+                first = int(starts[i, f])
+                tokens = task.split_up(examples[i].text)[max(0, first) : first + int(of[f])]
+                phrases.setdefault(between.join(tokens).lower())
+            rows.append(list(phrases)[:3])
+        found.append((names[k], rows))
+    return [texts.keywords(found)]
