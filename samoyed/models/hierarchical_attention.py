@@ -1,6 +1,7 @@
 """Hierarchical attention network (Yang, Yang, Dyer, He, Smola & Hovy 2016): words make sentences, sentences make the document.
 
-Of sentence i: h_it = [GRU forward; GRU backward](E[w_it]); u_it = tanh(W h_it + b); a_it = softmax_t(u_it . v); s_i = sum_t a_it h_it.
+Of sentence i: h_it = the states of a GRU over E[w_i1], E[w_i2], ... in both directions; u_it = tanh(W h_it + b); a_it =
+softmax_t(u_it . v); s_i = sum_t a_it h_it.
 Of the document the same over s_1 ... s_S, with parameters of its own: weights a_i, d = sum_i a_i h_i. logits = V d + c.
 
 A sentence ends with one of the tokens in `sentence_ends`, or several of them together, or with the document. No departure

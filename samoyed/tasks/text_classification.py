@@ -77,7 +77,7 @@ class TextClassification(Task[LabelledText, Texts]):
 
     sample = "docstrings"
     example = "LabelledText"
-    model = "lstm"
+    model = "text_cnn"
     inputs = ("vocab_size", "sentence_ends")
     outputs = ("num_classes",)
     defaults: ClassVar[dict[str, Any]] = {

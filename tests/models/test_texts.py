@@ -86,7 +86,9 @@ def test_bag_of_words_is_scikit_learns(weighting: Any, classes: int) -> None:
         tokens[row, : len(text)] = torch.from_numpy(text)
     lengths = torch.tensor([len(text) for text in texts])
     given = {"vocabulary": words, "lowercase": False, "token_pattern": r"\S+"}
-    vectors = TfidfVectorizer(**given) if weighting == "tfidf" else CountVectorizer(**given, binary=weighting == "presence")
+    vectors = (
+        TfidfVectorizer(**given) if weighting == "tfidf" else CountVectorizer(**given, binary=weighting == "presence")
+    )
     said = [" ".join(f"w{i}" for i in text) for text in texts]
     x = vectors.fit_transform(said)
     expected = LogisticRegression(C=2.0, max_iter=2000).fit(x, targets).predict_proba(x)
