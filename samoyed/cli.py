@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 import samoyed
-from samoyed import catalog, describe, ending, settings
+from samoyed import catalog, describe, ending, settings, using
 from samoyed.errors import UsageError, nearest, shown
 from samoyed.files import check_manifest
 from samoyed.saying import columns, give, give_run, table_of_splits, to_stderr
@@ -259,6 +259,9 @@ def draw(
 
     picture = running.draw(what, out)
     give({"picture": str(picture)}, json_, lambda: f"drawn  {picture}")
+
+
+using.add(app)
 
 
 def main() -> None:

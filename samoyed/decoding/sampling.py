@@ -1,5 +1,8 @@
 """Drawing the next token: temperature, top-k, nucleus; greedy at temperature 0. Legend: B batch, T time, V vocabulary."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -55,15 +58,48 @@ def continue_text(
     The model is called as (tokens [1, T], state) -> (logits [1, T, V], state); its state is carried, so that each token costs
     one step.
     """
+    written, following = continue_texts(model, [beginning], length, temperature, top_k, top_p, seed)
+    return written[0], following[0]
+
+
+@torch.no_grad()
+def continue_texts(
+    model: nn.Module,
+    beginnings: Sequence[Tensor],
+    length: int,
+    temperature: float = 1.0,
+    top_k: int | None = None,
+    top_p: float | None = None,
+    seed: int = 0,
+) -> tuple[Tensor, Tensor]:
+    """B beginnings int64 [T_b] -> (tokens int64 [B, length], probs [B, V] of the first of them before restriction).
+
+    Each is read alone, so that no padding enters a state, and all are written on together. Every text is drawn with the same
+    noise, that of `seed`, so that it is written in company as it is alone: the token is argmax p / q with q exponential,
+    which draws it with probability p (and is what torch.multinomial does for one draw).
+    """
     if length < 0:
         raise ValueError(f"length is {length}; it is at least 0")
     draw = generator(seed)
-    logits, state = model(beginning[None], None)
-    following = logits[0, -1].softmax(-1)
+    ends = [model(beginning[None], None) for beginning in beginnings]
+    logits = torch.cat([logits[:, -1] for logits, _ in ends])
+    state = _together([state for _, state in ends], int(getattr(model, "state_axis", 0)))
+    following = logits.softmax(-1)
     written: list[Tensor] = []
     for _ in range(length):
-        probs = distribution(logits[0, -1], temperature, top_k, top_p)
-        token = torch.multinomial(probs.cpu(), 1, generator=draw).to(beginning.device)
-        written.append(token)
-        logits, state = model(token[None], state)
-    return torch.cat(written) if written else beginning[:0], following
+        probs = distribution(logits, temperature, top_k, top_p)
+        noise = torch.empty(probs.shape[1]).exponential_(generator=draw).to(probs)
+        tokens = (probs / noise).argmax(-1, keepdim=True)
+        written.append(tokens)
+        step, state = model(tokens, state)
+        logits = step[:, -1]
+    return torch.cat(written, 1) if written else beginnings[0].new_empty(len(beginnings), 0), following
+
+
+def _together(states: list[Any], axis: int) -> Any:
+    """One state for a batch from those of its rows."""
+    if len(states) == 1:
+        return states[0]
+    if isinstance(states[0], Tensor):
+        return torch.cat(states, axis)
+    return None if states[0] is None else tuple(_together(list(parts), axis) for parts in zip(*states, strict=True))

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from samoyed.errors import DataError
-from samoyed.sources._reading import read_text
+from samoyed.sources._reading import decode, read_text
 
 SUFFIXES = (".csv", ".tsv")
 _SEPARATORS = (",", ";", "\t", "|")
@@ -45,12 +45,12 @@ class Table:
         return f"{self.path}:{self.lines[row]}"
 
 
-def read_table(path: Path) -> Table:
-    """Reads a table with a header line, separated by commas, semicolons, tabs or bars.
+def read_table(path: Path, data: bytes | None = None) -> Table:
+    """Reads a table with a header line, separated by commas, semicolons, tabs or bars; from `data` if given, else the file.
 
     Raises DataError for an empty file, what is not text, a column named twice, or a ragged row.
     """
-    text = read_text(path)
+    text = read_text(path) if data is None else decode(path, data)
     if not text.strip():
         raise DataError("is an empty file" if not text else "holds nothing but white space", where=path)
     header: tuple[str, ...] = ()

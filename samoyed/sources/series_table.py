@@ -40,10 +40,15 @@ class SeriesTable(Source):
     reads = "a CSV with a header, one row per moment, and at least one column of numbers (prices.csv)"
 
     def __init__(
-        self, path: Path, *, gaps: Literal["refuse", "interpolate"] = "refuse", target: str | None = None
+        self,
+        path: Path,
+        *,
+        gaps: Literal["refuse", "interpolate"] = "refuse",
+        target: str | None = None,
+        data: bytes | None = None,
     ) -> None:
         super().__init__(path)
-        self.table = read_table(path)
+        self.table = read_table(path, data)
         self.gaps, self.target = gaps, target
 
     @classmethod

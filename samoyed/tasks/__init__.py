@@ -183,6 +183,10 @@ class Task(ABC, Generic[E, B]):
     def answer(self, model: nn.Module, example: E) -> dict[str, Any]:
         """The answer for one example, decoded for a person, as JSON."""
 
+    def answers(self, model: nn.Module, examples: Sequence[E], **options: Any) -> list[dict[str, Any]]:
+        """What `answer` says of each of several examples. A task whose examples fit into one batch overrides this loop."""
+        return [self.answer(model, example, **options) for example in examples]
+
     @abstractmethod
     def say(self, answer: dict[str, Any]) -> str:
         """An answer as a line or a paragraph for the terminal."""

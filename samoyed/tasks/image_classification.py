@@ -171,10 +171,15 @@ class ImageClassification(Task[Image, Images]):
             raise DataError(str(error), where=path) from error
 
     def answer(self, model: nn.Module, example: Image) -> dict[str, Any]:
-        images = self.pixels.stack([example.pixels]).to(self.device)
-        probs = self.logits(model, images).softmax(-1)[0].tolist()
-        ranked = sorted(zip(self.classes, probs, strict=True), key=lambda pair: -pair[1])
-        return {"input": example.origin, "label": ranked[0][0], "probs": dict(ranked)}
+        return self.answers(model, [example])[0]
+
+    def answers(self, model: nn.Module, examples: Sequence[Image], **options: Any) -> list[dict[str, Any]]:
+        images = self.pixels.stack([e.pixels for e in examples]).to(self.device)
+        made = []
+        for example, probs in zip(examples, self.logits(model, images).softmax(-1).tolist(), strict=True):
+            ranked = sorted(zip(self.classes, probs, strict=True), key=lambda pair: -pair[1])
+            made.append({"input": example.origin, "label": ranked[0][0], "probs": dict(ranked)})
+        return made
 
     def say(self, answer: dict[str, Any]) -> str:
         first = [f"{name} {p:.1%}" for name, p in list(answer["probs"].items())[:3]]

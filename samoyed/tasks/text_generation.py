@@ -11,7 +11,7 @@ from annotated_types import MinLen
 from torch import Tensor, nn
 
 from samoyed import batching
-from samoyed.decoding.sampling import continue_text
+from samoyed.decoding.sampling import continue_texts
 from samoyed.errors import DataError, UsageError
 from samoyed.examples import Text
 from samoyed.features.vocabulary import Vocabulary
@@ -221,11 +221,20 @@ class TextGeneration(Task[Text, Tokens]):
         seed: int = 0,
     ) -> dict[str, Any]:
         """The continuation of a text by `length` tokens, and the likeliest next tokens at its end."""
-        beginning = self.vocabulary.encode(example.text or "\n").to(self.device)
-        written, following = continue_text(model, beginning, length, temperature, top_k, top_p, seed)
-        ranked = following.topk(min(5, len(following)))
-        likely = {self.vocabulary.tokens[i]: round(p, 6) for p, i in zip(*(t.tolist() for t in ranked), strict=True)}
-        return {"beginning": example.text, "continuation": self.vocabulary.text(written.cpu()), "next": likely}
+        drawn: dict[str, Any] = {"top_k": top_k, "top_p": top_p, "seed": seed}
+        return self.answers(model, [example], length=length, temperature=temperature, **drawn)[0]
+
+    def answers(
+        self, model: nn.Module, examples: Sequence[Text], *, length: int = 200, temperature: float = 0.8, **drawn: Any
+    ) -> list[dict[str, Any]]:
+        beginnings = [self.vocabulary.encode(e.text or "\n").to(self.device) for e in examples]
+        written, following = continue_texts(model, beginnings, length, temperature, **drawn)
+        ranked = following.topk(min(5, following.shape[1]))
+        made = []
+        for example, tokens, probs, places in zip(examples, written.cpu(), *(t.tolist() for t in ranked), strict=True):
+            likely = {self.vocabulary.tokens[i]: round(p, 6) for p, i in zip(probs, places, strict=True)}
+            made.append({"beginning": example.text, "continuation": self.vocabulary.text(tokens), "next": likely})
+        return made
 
     def say(self, answer: dict[str, Any]) -> str:
         return f"{answer['beginning']}{answer['continuation']}"

@@ -219,20 +219,35 @@ class TimeSeriesForecasting(Task[Series, Windows]):
         return next(SeriesTable(one_file(raw, "table"), **self.source_options()).examples())
 
     def answer(self, model: nn.Module, example: Series) -> dict[str, Any]:
-        values = self.scale.forward(torch.from_numpy(self._values(example))).float().to(self.device)
-        if len(values) < self.steps_back:
-            raise DataError(f"has {len(values)} rows, and the model sees {self.steps_back}", where=example.origin)
-        future = self.forecast(model, values[None, -self.steps_back :])[0]
-        made: dict[str, Any] = {
-            "input": example.origin,
-            "target": self.column,
-            "times": following(example.times, self.steps_ahead),
-            "forecast": self.scale.backward(future).tolist(),
-        }
+        return self.answers(model, [example])[0]
+
+    def answers(self, model: nn.Module, examples: Sequence[Series], **options: Any) -> list[dict[str, Any]]:
+        futures = self.forecast(model, torch.stack([self._last(e) for e in examples]).to(self.device))
+        shown = [self.scale.backward(futures)]
         if self.band is not None:
             band = torch.tensor(self.band, device=self.device)
-            made["low"], made["high"] = (self.scale.backward(future + sign * band).tolist() for sign in (-1, 1))
-        return made
+            shown += [self.scale.backward(futures + sign * band) for sign in (-1, 1)]
+        rows = zip(*(part.tolist() for part in shown), strict=True)
+        return [
+            {
+                "input": example.origin,
+                "target": self.column,
+                "times": following(example.times, self.steps_ahead),
+                **dict(zip(("forecast", "low", "high"), row, strict=False)),
+            }
+            for example, row in zip(examples, rows, strict=True)
+        ]
+
+    def _last(self, example: Series) -> Tensor:
+        """The values that the model sees, [T, F], scaled. Raises DataError where they are too few, or have no logarithm."""
+        values = self.scale.forward(torch.from_numpy(self._values(example)[-self.steps_back :])).float()
+        if len(values) < self.steps_back:
+            raise DataError(f"has {len(values)} rows, and the model sees {self.steps_back}", where=example.origin)
+        if not bool(values.isfinite().all()):
+            raise DataError(
+                "holds values that are not positive, and training took their logarithm", where=example.origin
+            )
+        return values
 
     def say(self, answer: dict[str, Any]) -> str:
         lines = [

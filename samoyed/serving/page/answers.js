@@ -1,0 +1,107 @@
+// Answers drawn: probabilities as bars, a forecast with its past, a text, or a table of whatever it holds; and why.
+
+const SHOWN = 10;
+
+export async function show(make, answer, beside, why) {
+  const parts = [];
+  if (answer.label !== undefined) parts.push(make("p", { className: "first", id: "label" }, String(answer.label)));
+  if (answer.probs) parts.push(bars(make, answer.probs));
+  if (answer.forecast) parts.push(chart(answer, pastOf(answer, beside)), forecast(make, answer));
+  if (answer.continuation !== undefined) {
+    parts.push(make("p", { className: "text", id: "text" }, make("b", {}, answer.beginning), answer.continuation));
+    if (answer.next) parts.push(make("h2", {}, "Likeliest next"), bars(make, answer.next));
+  }
+  const drawn = ["input", "label", "probs", "forecast", "low", "high", "times", "target", "beginning", "continuation", "next"];
+  const rest = Object.entries(answer).filter(([name]) => !drawn.includes(name));
+  if (rest.length) parts.push(table(make, rest));
+  if (why) parts.push(...(await reasons(make, why, beside)));
+  return parts;
+}
+
+function bars(make, probs) {
+  const rows = Object.entries(probs).sort((a, b) => b[1] - a[1]).slice(0, SHOWN);
+  return make("div", { className: "bars" }, ...rows.flatMap(([name, p]) => {
+    const fill = make("i");
+    fill.style.width = `${Math.max(0, Math.min(1, p)) * 100}%`;
+    const shown = /^\s+$/.test(name) ? JSON.stringify(name).slice(1, -1).replaceAll(" ", "space") : name;
+    return [make("span", { className: "name" }, shown), make("span", { className: "bar", ariaHidden: "true" }, fill), make("span", {}, `${(100 * p).toFixed(1)} %`)];
+  }));
+}
+
+function table(make, rows) {
+  const cell = (value) => (typeof value === "object" ? JSON.stringify(value) : String(value));
+  const lines = rows.map(([name, value]) => make("tr", {}, make("th", {}, name.replaceAll("_", " ")), make("td", {}, cell(value))));
+  return make("div", { className: "wide" }, make("table", {}, make("tbody", {}, ...lines)));
+}
+
+// The values before the forecast: those that were sent, or the target's column of the table that was.
+function pastOf(answer, beside) {
+  if (beside.past) return beside.past;
+  const lines = (beside.table ?? "").split(/\r?\n/).filter((line) => line.trim());
+  const mark = [",", ";", "\t", "|"].find((m) => lines[0]?.includes(m)) ?? ",";
+  const at = (lines[0] ?? "").split(mark).map((name) => name.trim().replace(/^"|"$/g, "")).indexOf(answer.target);
+  return at < 0 ? [] : lines.slice(1).map((line) => Number(line.split(mark)[at])).filter(Number.isFinite);
+}
+
+function chart(answer, past) {
+  const width = 480, height = 260, left = 46, bottom = 26, kept = past.slice(-6 * answer.forecast.length);
+  const all = [...kept, ...answer.forecast, ...(answer.low ?? []), ...(answer.high ?? [])].filter(Number.isFinite);
+  const least = Math.min(...all), most = Math.max(...all), count = kept.length + answer.forecast.length;
+  const x = (i) => left + (i * (width - left - 6)) / Math.max(1, count - 1);
+  const y = (v) => 8 + ((most - v) * (height - bottom - 14)) / (most - least || 1);
+  const points = (values, from) => values.map((v, i) => `${x(from + i).toFixed(1)},${y(v).toFixed(1)}`);
+  const made = (tag, facts, text) => {
+    const node = document.createElementNS("http://www.w3.org/2000/svg", tag);
+    for (const [name, value] of Object.entries(facts)) node.setAttribute(name, value);
+    if (text !== undefined) node.textContent = text;
+    return node;
+  };
+  const svg = made("svg", { class: "chart", viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": `${answer.target}: the past and the forecast` });
+  for (const value of [least, (least + most) / 2, most]) {
+    svg.append(made("line", { class: "axis", x1: left, x2: width - 6, y1: y(value), y2: y(value) }));
+    svg.append(made("text", { x: left - 6, y: y(value) + 4, "text-anchor": "end" }, Number(value.toPrecision(3)).toLocaleString("en")));
+  }
+  if (answer.low) svg.append(made("polygon", { class: "band", points: [...points(answer.high, kept.length), ...points(answer.low, kept.length).reverse()].join(" ") }));
+  if (kept.length) svg.append(made("polyline", { class: "past", points: points(kept, 0).join(" ") }));
+  const join = kept.length ? [kept[kept.length - 1], ...answer.forecast] : answer.forecast;
+  svg.append(made("polyline", { class: "future", points: points(join, kept.length - (kept.length ? 1 : 0)).join(" ") }));
+  const when = [...new Set([answer.times?.[0], answer.times?.at(-1)])].filter(Boolean).join(" to ");
+  svg.append(made("text", { x: width - 6, y: height - 6, "text-anchor": "end" }, when));
+  return svg;
+}
+
+function forecast(make, answer) {
+  const number = (v) => Number(v.toPrecision(5)).toLocaleString("en");
+  const head = make("tr", {}, ...["", answer.target, ...(answer.low ? ["band"] : [])].map((name) => make("th", {}, name)));
+  const lines = answer.forecast.map((v, i) => make("tr", {}, make("td", {}, answer.times[i]), make("td", {}, number(v)),
+    ...(answer.low ? [make("td", { className: "soft" }, `${number(answer.low[i])} to ${number(answer.high[i])}`)] : [])));
+  return make("details", {}, make("summary", {}, "In numbers"), make("div", { className: "wide" }, make("table", {}, make("tbody", {}, head, ...lines))));
+}
+
+// Why: {heat: [H][W], signed or not} laid on the picture, {parts: [{text, weight}]} as shaded words, and {sentence}.
+async function reasons(make, why, beside) {
+  const parts = [make("h2", {}, "Why")];
+  if (why.heat && beside.picture) parts.push(await heat(make, why.heat, beside.picture));
+  if (why.parts) {
+    const most = Math.max(...why.parts.map((part) => Math.abs(part.weight)), 1e-12);
+    parts.push(make("p", { className: "text", id: "why" }, ...why.parts.map(({ text, weight }) => {
+      const word = make("span", { className: "word", title: weight.toPrecision(3) }, text);
+      word.style.background = `rgb(${weight < 0 ? "213 94 0" : "0 114 178"} / ${(Math.abs(weight) / most) * 0.6})`;
+      return word;
+    })));
+  }
+  if (why.sentence) parts.push(make("p", { className: "soft" }, why.sentence));
+  return parts;
+}
+
+async function heat(make, values, picture) {
+  const image = await createImageBitmap(picture), side = 256, canvas = make("canvas", { width: side, height: side, id: "why" });
+  const pen = canvas.getContext("2d"), rows = values.length, columns = values[0].length;
+  const most = Math.max(...values.flat().map(Math.abs), 1e-12), short = Math.min(image.width, image.height);
+  pen.drawImage(image, (image.width - short) / 2, (image.height - short) / 2, short, short, 0, 0, side, side);
+  values.forEach((row, i) => row.forEach((value, j) => {
+    pen.fillStyle = `rgb(${value < 0 ? "0 114 178" : "213 94 0"} / ${(Math.abs(value) / most) * 0.7})`;
+    pen.fillRect((j * side) / columns, (i * side) / rows, side / columns + 0.5, side / rows + 0.5);
+  }));
+  return make("figure", {}, canvas, make("figcaption", {}, "Orange speaks for the answer, blue against it."));
+}

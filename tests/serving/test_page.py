@@ -1,0 +1,130 @@
+"""The page in a real browser: a digit drawn with the mouse, a text, a series, on a phone and a desk, in light and dark."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from samoyed import samples
+from samoyed.run import Run
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+if CHROMIUM is None:
+    pytest.skip("there is no Chromium on this machine", allow_module_level=True)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with playwright.sync_playwright() as started:
+        launched = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield launched
+        launched.close()
+
+
+def opened(browser: Any, url: str, width: int = 390, scheme: str = "light") -> tuple[Any, list[str]]:
+    """The page, and the hosts and errors that it met."""
+    page = browser.new_page(viewport={"width": width, "height": 800}, color_scheme=scheme)
+    page.set_default_timeout(10_000)
+    met: list[str] = []
+    page.on("pageerror", lambda error: met.append(str(error)))
+    page.on(
+        "request", lambda request: None if request.url.startswith((url, "blob:", "data:")) else met.append(request.url)
+    )
+    page.goto(url)
+    page.wait_for_selector("main:not([hidden])")
+    return page, met
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(390, "light"), (1200, "dark")])
+def test_a_digit_is_drawn_with_the_mouse(
+    run_of: Callable[[str], Run], serving: Any, browser: Any, width: int, scheme: str
+) -> None:
+    with serving(run_of("image-classification")) as served:
+        page, met = opened(browser, served.url, width, scheme)
+        page.click("#input button[type=submit]")
+        assert "no picture yet" in page.inner_text("#answer [role=alert]")
+        box = page.locator("#draw").bounding_box()
+        page.mouse.move(box["x"] + box["width"] / 2, box["y"] + 0.5 * box["height"] - 0.35 * box["height"])
+        page.mouse.down()
+        for i in range(1, 41):  # a nought
+            import math
+
+            turn = 2 * math.pi * i / 40
+            x, y = 0.5 + 0.24 * math.sin(turn), 0.5 - 0.35 * math.cos(turn)
+            page.mouse.move(box["x"] + x * box["width"], box["y"] + y * box["height"])
+        page.mouse.up()
+        page.click("#input button[type=submit]")
+        page.wait_for_selector("#label")
+        assert page.inner_text("#label") == "0"
+        assert page.locator(".bars .bar").count() == 10
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        assert met == []
+        page.close()
+
+
+def test_it_is_used_by_keyboard(run_of: Callable[[str], Run], serving: Any, browser: Any) -> None:
+    with serving(run_of("image-classification")) as served:
+        page, met = opened(browser, served.url)
+        page.focus("#draw")
+        for key in (" ", *["ArrowDown"] * 12):
+            page.keyboard.press(key)
+        for _ in range(8):
+            page.keyboard.press("Tab")
+            if page.evaluate("document.activeElement.type") == "submit":
+                break
+        page.keyboard.press("Enter")
+        page.wait_for_selector("#label")
+        assert met == []
+        page.close()
+
+
+def test_a_text_is_written_on(run_of: Callable[[str], Run], serving: Any, browser: Any) -> None:
+    with serving(run_of("text-generation")) as served:
+        page, met = opened(browser, served.url)
+        page.fill("textarea", "abca")
+        page.fill("input[name=length]", "50")
+        page.click("#input button[type=submit]")
+        page.wait_for_selector("#text")
+        assert len(page.inner_text("#text")) == 54
+        assert met == []
+        page.close()
+
+
+def test_a_series_is_drawn_with_its_past(run_of: Callable[[str], Run], serving: Any, browser: Any) -> None:
+    series = samples.load("airline_passengers")[0][0]
+    table = "month,passengers\n" + "\n".join(
+        f"{t},{v:g}" for t, v in zip(series.times, series.values[:, 0], strict=True)
+    )
+    with serving(run_of("time-series-forecasting")) as served:
+        page, met = opened(browser, served.url)
+        page.fill("textarea", table)
+        page.click("#input button[type=submit]")
+        page.wait_for_selector("svg.chart .future")
+        past = page.get_attribute("svg.chart .past", "points").split()
+        assert len(past) == 72
+        page.fill("textarea", "1 2 3")
+        page.click("#input button[type=submit]")
+        page.wait_for_selector("#answer [role=alert]")
+        assert met == []
+        page.close()
+
+
+def test_a_token_is_asked_for(run_of: Callable[[str], Run], serving: Any, browser: Any) -> None:
+    token = "a-token-of-some-length"
+    with serving(run_of("text-generation"), token) as served:
+        page = browser.new_page()
+        page.set_default_timeout(10_000)
+        page.goto(served.url)
+        page.fill("#token", "wrong")
+        page.keyboard.press("Enter")
+        page.wait_for_timeout(200)
+        assert page.locator("main").is_hidden()
+        page.fill("#token", token)
+        page.keyboard.press("Enter")
+        page.wait_for_selector("main:not([hidden])")
+        page.close()
+        page, _ = opened(browser, f"{served.url}/#token={token}")
+        assert token not in page.url
+        page.close()
