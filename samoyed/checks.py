@@ -29,6 +29,8 @@ _SIZES: dict[str, Any] = {
     "vocab_size": 7,
     "sentence_ends": (3,),
     "num_tags": 3,
+    "source_vocab_size": 8,
+    "target_vocab_size": 7,
     "input_size": 2,
     "horizon": 3,
     "season": 2,
@@ -89,10 +91,10 @@ def gradients(entry: catalog.Entry, given: dict[str, Any]) -> dict[str, Any]:
             raise UsageError(f"{name} has no parameters to descend, so there is no gradient to check")
 
         with torch.no_grad():  # answers far from 0, such as distances, would leave tanh no slope
-            size = max(1.0, float(_first(model(example)).abs().max()))
+            size = max(1.0, float(_first(model(*example)).abs().max()))
 
-        def loss(model: nn.Module = model, example: torch.Tensor = example, size: float = size) -> torch.Tensor:
-            first = _first(model(example))
+        def loss(model: nn.Module = model, example: Any = example, size: float = size) -> torch.Tensor:
+            first = _first(model(*example))
             weights = torch.linspace(-1, 1, first.numel(), dtype=torch.float64).view_as(first)
             return ((first / size).tanh() * weights).sum()
 
@@ -144,8 +146,12 @@ def _first(answer: Any) -> torch.Tensor:
     return found
 
 
-def _example(form: catalog.Form) -> torch.Tensor:
+def _example(form: catalog.Form) -> tuple[torch.Tensor, ...]:
+    """What the model is called with."""
+    if "target_vocab_size" in form.sizes:
+        sources, targets = (torch.randint(_SIZES[f"{side}_vocab_size"], (2, 6)) for side in ("source", "target"))
+        return sources, torch.tensor([6, 4]), targets
     if "vocab_size" in form.sizes:
-        return torch.randint(_SIZES["vocab_size"], (2, 6))
+        return (torch.randint(_SIZES["vocab_size"], (2, 6)),)
     shape = next((_SIZES[s] for s in ("image_shape", "input_shape") if s in form.sizes), (6, _SIZES["input_size"]))
-    return torch.randn(2, *shape, dtype=torch.float64)
+    return (torch.randn(2, *shape, dtype=torch.float64),)
