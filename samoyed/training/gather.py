@@ -28,7 +28,7 @@ class Gathered:
     @property
     def notes(self) -> list[str]:
         """What else people should know."""
-        return [note for source in self.sources.values() for note in source.notes]
+        return list(dict.fromkeys(note for source in self.sources.values() for note in source.notes))
 
 
 def gather(task: Task[Any, Any], data: Path | None, reporter: Reporter) -> Gathered:
