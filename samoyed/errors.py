@@ -5,6 +5,7 @@ The shell's exit code follows the class: 2 for a mistake in the command, 1 for e
 """
 
 import difflib
+import importlib.util
 from collections.abc import Iterable
 from os import PathLike
 
@@ -49,6 +50,12 @@ class Interrupted(SamoyedError):
     """The user stopped the run; what was learned until then is saved."""
 
     exit_code = 130
+
+
+def require(module: str, extra: str) -> None:
+    """Raises UsageError with the command that installs it where a package of an extra is missing; nothing is imported."""
+    if importlib.util.find_spec(module) is None:
+        raise UsageError(f"this needs the package {module}, which is missing", remedy=f"pip install 'samoyed[{extra}]'")
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -45,6 +45,16 @@ class TaggedText:
 
 
 @dataclass(frozen=True, slots=True)
+class Pair:
+    """Two texts of which the second answers the first: a sentence and its translation, a text and its summary, a question and
+    its reply. `target` is empty where it is not known."""
+
+    source: str
+    target: str
+    origin: str
+
+
+@dataclass(frozen=True, slots=True)
 class Series:
     """A regular time series. `values` [T, F] float64; `names` of the F columns; `times`, T labels as the file has them."""
 
@@ -54,4 +64,4 @@ class Series:
     origin: str
 
 
-Example = Image | Text | LabelledText | TaggedText | Series
+Example = Image | Text | LabelledText | TaggedText | Pair | Series

@@ -39,6 +39,7 @@ _NOUNS = {
     "Text": "text",
     "LabelledText": "texts with labels",
     "TaggedText": "texts with tags",
+    "Pair": "pairs of texts",
     "Series": "series of numbers",
 }
 

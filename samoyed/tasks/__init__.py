@@ -6,12 +6,14 @@ which model it has: it supplies sizes, and any model that asks for nothing else 
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 
+import numpy as np
 import torch
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from samoyed import batching
@@ -24,12 +26,16 @@ B = TypeVar("B", bound=tuple[Tensor, ...])
 
 @dataclass(frozen=True)
 class Metric:
-    """How a pooled mean is reported: its unit, which way is better, and what is done to the mean (sqrt, exp, or nothing)."""
+    """How a pooled mean is reported: its unit, which way is better, and what is done to the mean (sqrt, exp, or nothing).
+
+    `pooled` computes a figure that is no mean, such as BLEU, from the sums [K] of its statistics over all examples.
+    """
 
     unit: str
     better: str = "lower"
     shown_as: str = "mean"
     percent: bool = False
+    pooled: Callable[[NDArray[np.float64]], float] | None = None
 
     def show(self, mean: float) -> float:
         """The reported value of a pooled mean, in `unit`."""

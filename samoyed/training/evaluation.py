@@ -90,7 +90,19 @@ def pool(entries: NDArray[np.float64], metric: Metric, interval: bool = True) ->
     examples of a text or series depend on each other, so that there the interval is a lower bound on the doubt.
     """
     with np.errstate(all="ignore"):
-        return _pool(entries, metric, interval)
+        return (_pool if metric.pooled is None else _pool_statistics)(entries, metric, interval)
+
+
+def _pool_statistics(entries: NDArray[np.float64], metric: Metric, interval: bool) -> Result:
+    """A figure of the sums of statistics [N, K], which are the totals; the interval is the bootstrap percentile."""
+    assert metric.pooled is not None
+    rows = entries[0].reshape(entries.shape[1], -1)
+    value = low = high = metric.pooled(rows.sum(axis=0))
+    if interval and len(rows) > 1:
+        draws = np.random.default_rng(0).multinomial(len(rows), [1 / len(rows)] * len(rows), _RESAMPLES)
+        low, high = np.quantile([metric.pooled(sums) for sums in draws @ rows], (0.025, 0.975))
+    value, low, high = (_finite(float(figure)) for figure in (value, min(low, value), max(high, value)))
+    return Result(value, low, high, metric.unit, metric.better, len(rows))
 
 
 def _pool(entries: NDArray[np.float64], metric: Metric, interval: bool) -> Result:
