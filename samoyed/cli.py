@@ -95,18 +95,7 @@ def evaluate(
     give({"run": str(run), "metrics": metrics}, json_, lambda: table_of_splits({"measured": metrics}))
 
 
-@app.command(epilog="**Example**\n\nsamoyed predict runs/image-classification/1 dog.png cat.png")
-def predict(
-    run: RunPath,
-    raw: Annotated[
-        list[str], typer.Argument(metavar="RAW...", help="Pictures, a text, a series' file: what the task reads.")
-    ],
-    json_: Json = False,
-) -> None:
-    """Answer for raw data that has no answer yet."""
-    opened = samoyed.load(run)
-    answers = [opened.predict(item) for item in raw]
-    give({"run": str(run), "answers": answers}, json_, lambda: "\n".join(opened.task.say(a) for a in answers))
+using.add(app)
 
 
 @app.command(epilog='**Example**\n\nsamoyed generate runs/text-generation/1 "To be" --length 400 --temperature 0.7')
@@ -259,9 +248,6 @@ def draw(
 
     picture = running.draw(what, out)
     give({"picture": str(picture)}, json_, lambda: f"drawn  {picture}")
-
-
-using.add(app)
 
 
 def main() -> None:

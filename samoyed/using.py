@@ -1,12 +1,15 @@
 """The verbs that put a trained run to use: serve, and what stands beside it. cli.py adds them to its own."""
 
+import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from samoyed.saying import to_stderr
+import samoyed
+from samoyed.saying import give, to_stderr
 
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output and nothing else there.")]
 RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="A run directory, such as runs/image-classification/1.")]
 Host = Annotated[str, typer.Option("--host", help="The address to listen at. Others than this machine need a token.")]
 Port = Annotated[int, typer.Option("--port", min=0, max=65535, help="The port to listen at; 0 takes a free one.")]
@@ -14,6 +17,39 @@ Token = Annotated[
     str | None,
     typer.Option("--token", envvar="SAMOYED_TOKEN", help="What clients must send as Authorization: Bearer TOKEN."),
 ]
+
+
+Form = Annotated[str, typer.Option("--form", help="With -: what comes is jsonl, csv, lines, or found out (auto).")]
+
+
+def from_pipe(run: Any, form: str) -> None:
+    """Answers what comes on standard input, and says how many could not be."""
+    from samoyed import piping
+
+    asked, failed = piping.predict(run, piping.standard_input(sys.stdin), sys.stdout, form)
+    to_stderr(f"{asked - failed:,} answered" + (f", {failed:,} not: see error there" if failed else ""))
+    if failed:
+        raise typer.Exit(1)
+
+
+def predict(
+    run: RunPath,
+    raw: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="RAW...", help="Pictures, a text, a series' file: what the task reads; - for standard input."
+        ),
+    ],
+    form: Form = "auto",
+    json_: Json = False,
+) -> None:
+    """Answer for raw data that has no answer yet."""
+    opened = samoyed.load(run)
+    if raw == ["-"]:
+        from_pipe(opened, form)
+        return
+    answers = [opened.predict(item) for item in raw]
+    give({"run": str(run), "answers": answers}, json_, lambda: "\n".join(opened.task.say(a) for a in answers))
 
 
 def serve(
@@ -46,6 +82,10 @@ def serve(
 
 def add(app: typer.Typer) -> None:
     """Adds the verbs of this file."""
+    app.command(
+        epilog="**Examples**\n\nsamoyed predict runs/image-classification/1 dog.png cat.png\n\n"
+        "samoyed predict RUN - < lines.jsonl > answers.jsonl    (or a CSV, or a text or path per line)"
+    )(predict)
     app.command(
         epilog="**Examples**\n\nsamoyed serve runs/image-classification/1\n\n"
         "curl -F file=@dog.png http://127.0.0.1:8000/predict"

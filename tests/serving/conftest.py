@@ -40,8 +40,8 @@ def run_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Run]:
             with pytest.MonkeyPatch.context() as patch:
                 patch.setattr(catalog.task(task).load(), "pictures", lambda *given: [])
                 made[task] = samoyed.train(
-                task, _data(task, out.parent), out=out, quiet=True, **_SETTINGS.get(task, {"max_steps": 2})
-            )
+                    task, _data(task, out.parent), out=out, quiet=True, **_SETTINGS.get(task, {"max_steps": 2})
+                )
         return made[task]
 
     return train

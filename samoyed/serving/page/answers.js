@@ -6,12 +6,16 @@ export async function show(make, answer, beside, why) {
   const parts = [];
   if (answer.label !== undefined) parts.push(make("p", { className: "first", id: "label" }, String(answer.label)));
   if (answer.probs) parts.push(bars(make, answer.probs));
+  if (Array.isArray(answer.weights) && Array.isArray(answer.weights[0])) {
+    parts.push(words(make, answer.weights.map(([text, weight]) => ({ text: `${text} `, weight }))));
+    parts.push(make("p", { className: "soft" }, "Blue words speak for the answer, orange ones against it."));
+  }
   if (answer.forecast) parts.push(chart(answer, pastOf(answer, beside)), forecast(make, answer));
   if (answer.continuation !== undefined) {
     parts.push(make("p", { className: "text", id: "text" }, make("b", {}, answer.beginning), answer.continuation));
     if (answer.next) parts.push(make("h2", {}, "Likeliest next"), bars(make, answer.next));
   }
-  const drawn = ["input", "label", "probs", "forecast", "low", "high", "times", "target", "beginning", "continuation", "next"];
+  const drawn = ["input", "label", "probs", "forecast", "low", "high", "times", "target", "beginning", "continuation", "next", "weights", "weights by"];
   const rest = Object.entries(answer).filter(([name]) => !drawn.includes(name));
   if (rest.length) parts.push(table(make, rest));
   if (why) parts.push(...(await reasons(make, why, beside)));
@@ -82,16 +86,19 @@ function forecast(make, answer) {
 async function reasons(make, why, beside) {
   const parts = [make("h2", {}, "Why")];
   if (why.heat && beside.picture) parts.push(await heat(make, why.heat, beside.picture));
-  if (why.parts) {
-    const most = Math.max(...why.parts.map((part) => Math.abs(part.weight)), 1e-12);
-    parts.push(make("p", { className: "text", id: "why" }, ...why.parts.map(({ text, weight }) => {
-      const word = make("span", { className: "word", title: weight.toPrecision(3) }, text);
-      word.style.background = `rgb(${weight < 0 ? "213 94 0" : "0 114 178"} / ${(Math.abs(weight) / most) * 0.6})`;
-      return word;
-    })));
-  }
+  if (why.parts) parts.push(words(make, why.parts));
   if (why.sentence) parts.push(make("p", { className: "soft" }, why.sentence));
   return parts;
+}
+
+// Words shaded by what they weigh.
+function words(make, pairs) {
+  const most = Math.max(...pairs.map((part) => Math.abs(part.weight)), 1e-12);
+  return make("p", { className: "text", id: "words" }, ...pairs.map(({ text, weight }) => {
+    const word = make("span", { className: "word", title: weight.toPrecision(3) }, text);
+    word.style.background = `rgb(${weight < 0 ? "213 94 0" : "0 114 178"} / ${(Math.abs(weight) / most) * 0.6})`;
+    return word;
+  }));
 }
 
 async function heat(make, values, picture) {
