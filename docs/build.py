@@ -18,6 +18,7 @@ _NOTE = "<!-- Written by `python -m docs.build` from the source; edit the docstr
 _SLOW = 60  # recipes that take longer than this many seconds, or need data, have no picture made here
 _REPORTS = {
     "image-classification": ("confusion", "mistakes", "filters", "calibration", "curves"),
+    "sequence-tagging": ("tagged", "confusion", "classes", "curves"),
     "text-classification": ("confusion", "classes", "weights", "mistakes", "keywords", "calibration", "curves"),
     "text-generation": ("samples", "surprise", "curves"),
     "translation": ("examples", "alignment", "length", "phrases", "curves"),

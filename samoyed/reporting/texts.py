@@ -109,7 +109,7 @@ def keywords(found: Sequence[tuple[str, list[list[str]]]], most: int = 6) -> Pic
     return Picture("keywords", "What its filters detect", caption, drawn)
 
 
-def classes(log_probs: Tensor, labels: Tensor, names: list[str]) -> Picture:
+def classes(log_probs: Tensor, labels: Tensor, names: list[str], noun: str = "texts") -> Picture:
     """Recall, precision and F1 of each class: log_probs [N, K], labels [N]."""
     answers = log_probs.argmax(-1)
     size = len(names)
@@ -140,7 +140,7 @@ def classes(log_probs: Tensor, labels: Tensor, names: list[str]) -> Picture:
     axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=3)
     caption = (
         "Recall: the share of a class that is found. Precision: the share of such answers that are right. F1: their harmonic "
-        "mean. In brackets the test texts of the class."
+        f"mean. In brackets the test {noun} of the class."
     )
     return Picture("classes", "How well each class is known", caption, drawn)
 

@@ -16,6 +16,7 @@ from samoyed.sources._reading import decode, read_text
 
 SUFFIXES = (".csv", ".tsv")
 _SEPARATORS = (",", ";", "\t", "|")
+csv.field_size_limit(2**28)  # a cell may hold a whole document; the file's own size is limited where it is read
 _LOOKED_AT = 20  # rows that decide which separator it is
 
 

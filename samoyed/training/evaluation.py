@@ -124,8 +124,10 @@ def _pool(entries: NDArray[np.float64], metric: Metric, interval: bool) -> Resul
         low, high = mean - spread, mean + spread
     else:
         draws = np.random.default_rng(0).multinomial(examples, [1 / examples] * examples, _RESAMPLES)
-        ratios = np.nanmean((draws @ entries[0]) / (draws @ entries[1]), axis=1)
-        low, high = (float(bound) for bound in np.nanquantile(ratios, (0.025, 0.975)))
+        ratios = (draws @ entries[0]) / (draws @ entries[1])
+        some = np.isfinite(ratios)  # a resample may hold nothing that counts
+        ratios = np.where(some, ratios, 0).sum(axis=1)[some.any(axis=1)] / some.sum(axis=1)[some.any(axis=1)]
+        low, high = (float(bound) for bound in np.quantile(ratios, (0.025, 0.975))) if len(ratios) else (mean, mean)
     value, low, high = (_finite(metric.show(float(figure))) for figure in (mean, low, high))
     return Result(value, low, high, metric.unit, metric.better, int(count[0]) if many == 1 else examples)
 
