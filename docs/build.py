@@ -20,7 +20,7 @@ _REPORTS = {
     "image-classification": ("confusion", "mistakes", "filters", "calibration", "curves"),
     "sequence-tagging": ("tagged", "confusion", "classes", "curves"),
     "text-classification": ("confusion", "classes", "weights", "mistakes", "keywords", "calibration", "curves"),
-    "text-generation": ("samples", "surprise", "curves"),
+    "text-generation": ("samples", "surprise", "ngrams", "curves"),
     "translation": ("examples", "alignment", "length", "phrases", "curves"),
     "time-series-forecasting": ("forecast", "horizon", "curves"),
 }

@@ -35,6 +35,14 @@ class Vocabulary:
         ranked = sorted(counts, key=lambda token: (-counts[token], token))
         return cls(kind, [UNKNOWN, *[t for t in ranked if t != UNKNOWN][: None if most is None else most - 1]])
 
+    def state(self) -> dict[str, object]:
+        """The vocabulary as JSON."""
+        return {"kind": self.kind, "tokens": self.tokens}
+
+    def lengths(self) -> Tensor:
+        """How many characters each token stands for, float32 [V]; what is unknown counts as one."""
+        return torch.tensor([float(len(token)) for token in self.tokens])
+
     def __len__(self) -> int:
         return len(self.tokens)
 

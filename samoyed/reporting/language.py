@@ -5,7 +5,7 @@ import textwrap
 from matplotlib import colormaps
 from torch import Tensor
 
-from samoyed.reporting.figures import figure
+from samoyed.reporting.figures import COLOURS, figure
 from samoyed.tasks import Picture
 
 _WIDTH = 88
@@ -78,6 +78,23 @@ def surprise(tokens: list[str], nats: Tensor) -> Picture:
             x += len(shown)
     caption = "Unseen text. Dark: the network expected this; bright: it was surprised (5 nats or more, one chance in 150 or less)."
     return Picture("surprise", "Where it is surprised", caption, drawn)
+
+
+def beside_ngrams(mine: float, ngrams: list[float]) -> Picture:
+    """Bits per character of the test text: of the model, and of n-grams of 1, 2, ... tokens counted on the same training text."""
+    drawn, axes = figure(6.4, 3.2)
+    orders = range(1, len(ngrams) + 1)
+    axes.plot(orders, ngrams, "o-", color=COLOURS[1], label="n-grams, modified Kneser-Ney")
+    best = min(orders, key=lambda order: ngrams[order - 1])
+    axes.annotate(f"{ngrams[best - 1]:.3f}", (best, ngrams[best - 1]), (0, 8), textcoords="offset points", ha="center")
+    axes.axhline(mine, color=COLOURS[0], label=f"this model: {mine:.3f}")
+    axes.set_xticks(orders)
+    axes.set_ylim(bottom=0, top=1.15 * max([mine, *ngrams]))
+    axes.set_xlabel("tokens in the longest n-gram")
+    axes.set_ylabel("bits per character, test")
+    axes.legend(loc="lower left")
+    caption = "What counting alone makes of the same text: below the dots, the model has learned more than which tokens follow which."
+    return Picture("ngrams", "Beside n-grams", caption, drawn)
 
 
 def _box(x: float, y: float, width: float, colour: object) -> "object":

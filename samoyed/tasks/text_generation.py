@@ -1,10 +1,11 @@
 """Text generation: what comes next, one token at a time."""
 
-from collections.abc import Callable, Iterator, Sequence
+import math
+from collections.abc import Iterator, Sequence
 from functools import partial
 from os import PathLike
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, NamedTuple
+from typing import Annotated, Any, ClassVar, Literal
 
 import torch
 from annotated_types import MinLen
@@ -14,47 +15,50 @@ from samoyed import batching
 from samoyed.decoding.sampling import continue_texts
 from samoyed.errors import DataError, UsageError
 from samoyed.examples import Text
+from samoyed.features.exact_subwords import ExactSubwords
 from samoyed.features.vocabulary import Vocabulary
+from samoyed.layers.continuous_cache import Cached
 from samoyed.objectives import Mean, cross_entropy, full, token_scores
 from samoyed.reporting import language
-from samoyed.settings import Count, Span
+from samoyed.settings import Count, Span, Whole
 from samoyed.sources import Source, no_such_path
 from samoyed.stored import Stored
 from samoyed.tasks import Metric, Picture, Split, Task
+from samoyed.tasks._cache import Cache
+from samoyed.tasks._ngrams import bits_by_order
+from samoyed.tasks._tokens import Tokens, along, as_tokens, joined
 
-_UNITS = {"characters": "character", "words": "word"}
-
-
-class Tokens(NamedTuple):
-    """tokens int64 [B, T + 1]: inputs are all but the last of each row, targets all but the first; fresh bool [B]: whether the
-    row begins anew, so that no state is carried into it; scored bool [B]: whether its targets count when it is measured."""
-
-    tokens: Tensor
-    fresh: Tensor
-    scored: Tensor
+_UNITS = {"characters": "character", "words": "word", "subwords": "subword"}
+_LIMITS = {"characters": None, "words": 30_000, "subwords": 4_000}
 
 
 class State(Stored):
-    """What was learned from the training split."""
+    """What was learned: the tokens, or for subwords their model, from the training split; the cache from validation."""
 
-    kind: Literal["characters", "words"]
-    tokens: Annotated[list[str], MinLen(1)]
+    kind: Literal["characters", "words", "subwords"]
+    tokens: Annotated[list[str], MinLen(1)] | None = None
+    model: str | None = None
+    cache: Cache | None = None
 
 
 class TextGeneration(Task[Text, Tokens]):
     """Predict each token of a text from those before it, and write on from a beginning.
 
-    Raw data: a text file in UTF-8, or a folder of .txt files. Reported as nats per token and as perplexity, lower is better.
+    Raw data: a text file in UTF-8, or a folder of .txt files. Reported as nats per token and as perplexity, and as bits per
+    character, by which kinds of tokens compare; lower is better. The report draws n-grams of every order beside the model.
 
     Splits: as named (train, valid, test), else the last 5 % of all characters are the test and the 5 % before them validation.
     Truncated backpropagation through time: the text is cut into `batch_size` parallel streams, each `sequence_length` tokens a
     step, and the state of the network is carried from step to step (Williams & Peng 1990).
 
     Args:
-        tokens: What is predicted: characters, or words with the marks and spaces between them.
+        tokens: What is predicted: characters; words with the marks and spaces between them; or subwords, pieces of words that
+            sentencepiece learns, in which nothing is unknown.
         sequence_length: Tokens of each stream per step.
-        vocab_limit: Most tokens the vocabulary may have; rarer ones share one symbol. None keeps all characters, and words up
-            to 30,000.
+        vocab_limit: Most tokens the vocabulary may have; rarer ones share one symbol, which counts as one character. None keeps
+            all characters, words up to 30,000, and 4,000 subwords.
+        cache: Tokens that a continuous cache remembers when a recurrent model is measured, 0 for none; how much it counts is
+            chosen on the validation split (Grave 2017). Texts are written without it.
 
     Examples:
         samoyed train text-generation book.txt model=lstm tokens=characters
@@ -80,12 +84,14 @@ class TextGeneration(Task[Text, Tokens]):
     def __init__(
         self,
         *,
-        tokens: Literal["characters", "words"] = "characters",
+        tokens: Literal["characters", "words", "subwords"] = "characters",
         sequence_length: Span = 128,
         vocab_limit: Count | None = None,
+        cache: Whole = 0,
     ) -> None:
-        self.tokens, self.sequence_length = tokens, sequence_length
-        self.vocab_limit = vocab_limit or (30_000 if tokens == "words" else None)
+        self.tokens, self.sequence_length, self.cache = tokens, sequence_length, cache
+        self.vocab_limit = vocab_limit or _LIMITS[tokens]
+        self.cached: Cache | None = None
 
     def split(self, parts: dict[str, list[Text]], seed: int) -> Split:
         parts = {
@@ -126,13 +132,24 @@ class TextGeneration(Task[Text, Tokens]):
         return f"{sum(len(e.text) for e in examples):,} characters"
 
     def fit(self, examples: Sequence[Text]) -> None:
-        self.vocabulary = Vocabulary.learn((e.text for e in examples), self.tokens, self.vocab_limit)
+        texts = (e.text for e in examples)
+        if self.tokens == "subwords":
+            self.vocabulary: Vocabulary | ExactSubwords = ExactSubwords.learn(texts, self.vocab_limit or 4_000)
+        else:
+            self.vocabulary = Vocabulary.learn(texts, self.tokens, self.vocab_limit)
 
     def state(self) -> dict[str, Any]:
-        return {"kind": self.vocabulary.kind, "tokens": self.vocabulary.tokens}
+        cache = {} if self.cached is None else {"cache": self.cached.model_dump()}
+        return {**self.vocabulary.state(), **cache}
 
     def restore(self, state: dict[str, Any]) -> None:
-        self.vocabulary = Vocabulary(**State.model_validate(state).model_dump())
+        found = State.model_validate(state)
+        if (found.kind == "subwords") != (found.tokens is None) or (found.tokens is None) != (found.model is not None):
+            raise ValueError("words and characters have tokens, subwords a model")
+        self.vocabulary = (
+            Vocabulary(found.kind, found.tokens) if found.tokens else ExactSubwords.restored(found.model or "")
+        )
+        self.cached = found.cache
 
     def sizes(self) -> dict[str, Any]:
         return {"vocab_size": len(self.vocabulary)}
@@ -142,20 +159,20 @@ class TextGeneration(Task[Text, Tokens]):
         stream = torch.cat([self.vocabulary.encode(e.text) for e in examples])
         if len(stream) < 2:
             raise DataError("a text of fewer than two tokens predicts nothing", where=examples[0].origin)
-        return _tokens(stream[None])
+        return as_tokens(stream[None])
 
     def batches(self, data: Tokens, batch_size: int, *, seed: int = 0, epoch: int | None = None) -> Iterator[Tokens]:
         stream, length = data.tokens[0], self.sequence_length
         if epoch is None:
             for tokens, fresh, scored in batching.warmed_streams(stream, batch_size, length):
-                yield _tokens(tokens, fresh, scored)
+                yield as_tokens(tokens, fresh, scored)
             return
         # each epoch begins elsewhere, so that the cuts between streams and chunks move, and makes no more steps for that
         rows = batching.rows_of(len(stream) - 1, batch_size, length)
         most = max(1, min(length, len(stream) // 4) - rows + 1)
         stream = stream[int(torch.randint(most, (), generator=batching.generator(seed, epoch))) :]
         for tokens, fresh in batching.streams(stream, rows, length, rest=False):
-            yield _tokens(tokens, fresh)
+            yield as_tokens(tokens, fresh)
 
     def steps(self, data: Tokens, batch_size: int) -> int:
         targets = data.tokens.shape[1] - 1
@@ -164,7 +181,7 @@ class TextGeneration(Task[Text, Tokens]):
 
     def objective(self, model: nn.Module, batch: Tokens) -> Mean:
         logits, state = model(batch.tokens[:, :-1], self._before(batch))
-        self.carried = _along(state, Tensor.detach)
+        self.carried = along(state, Tensor.detach)
         return cross_entropy(full(logits), batch.tokens[:, 1:])
 
     def parts(self, model: nn.Module, batch: Tokens, pieces: int) -> Iterator[Tokens]:
@@ -172,10 +189,10 @@ class TextGeneration(Task[Text, Tokens]):
         axis = self.carried_axis(model)
         whole, carried = None if bool(batch.fresh[0]) else self.carried, []
         for rows in torch.arange(len(batch.tokens), device=batch.tokens.device).chunk(pieces):
-            self.carried = _along(whole, partial(torch.index_select, dim=axis, index=rows))
+            self.carried = along(whole, partial(torch.index_select, dim=axis, index=rows))
             yield Tokens(*(tensor[rows] for tensor in batch))
             carried.append(self.carried)
-        self.carried = _joined(carried, axis)
+        self.carried = joined(carried, axis)
 
     @property
     def reported(self) -> dict[str, Metric]:
@@ -183,6 +200,7 @@ class TextGeneration(Task[Text, Tokens]):
         return {
             "loss": Metric(f"nats/{unit}"),
             "perplexity": Metric(f"per {unit}", shown_as="exp"),
+            "bits": Metric("bits/character"),
             "error": Metric(f"% of {unit}s", percent=True),
         }
 
@@ -190,9 +208,17 @@ class TextGeneration(Task[Text, Tokens]):
         log_probs, likeliest = self._scores(model, batch)
         targets = batch.tokens[:, 1:]
         surprise, wrong = -log_probs.sum(1), (likeliest != targets).float().sum(1)
-        surprise, wrong = (torch.where(batch.scored, total, 0) for total in (surprise, wrong))
+        letters = self.vocabulary.lengths().to(targets.device)[targets].sum(1)
+        surprise, wrong, letters = (torch.where(batch.scored, total, 0) for total in (surprise, wrong, letters))
         count = batch.scored.to(surprise) * targets.shape[1]
-        return {"loss": Mean(surprise, count), "perplexity": Mean(surprise, count), "error": Mean(wrong, count)}
+        found = {"loss": Mean(surprise, count), "perplexity": Mean(surprise, count)}
+        return found | {"bits": Mean(surprise / math.log(2), letters), "error": Mean(wrong, count)}
+
+    def calibrate(self, model: nn.Module, valid: Tokens) -> None:
+        """Chooses the cache's share and theta by the loss on the validation split."""
+        if not self.cache or not hasattr(model, "hidden"):
+            return
+        self.cached = Cache.chosen(model, self.cache, lambda: self.batches(valid, 32))
 
     def fitting(self, data: Tokens) -> tuple[Tensor, ...]:
         return (data.tokens[0],)
@@ -243,12 +269,16 @@ class TextGeneration(Task[Text, Tokens]):
         beginning = split.test[0].text[:80]
         samples = {t: self.answer(model, Text(beginning, "test"), 400, t)["continuation"] for t in (0.5, 0.8, 1.0)}
         end = min(401, data["test"].tokens.shape[1])
-        window = _tokens(data["test"].tokens[:, :end])
+        window = as_tokens(data["test"].tokens[:, :end])
         surprise = -self._scores(model, window)[0][0]
         shown = [self.vocabulary.tokens[i] for i in window.tokens[0, 1:].tolist()]
+        train, test = (data[name].tokens[0].cpu() for name in ("train", "test"))
+        bits = [self.metrics(model, batch)["bits"] for batch in self.batches(data["test"], 256)]
+        mine = sum(float(b.total.sum()) for b in bits) / max(1.0, sum(float(b.count.sum()) for b in bits))
         return [
             language.samples(beginning, samples),
             language.surprise(shown, surprise.cpu()),
+            language.beside_ngrams(mine, bits_by_order(train, test, self.vocabulary.lengths())),
         ]
 
     def _before(self, batch: Tokens) -> Any:
@@ -257,25 +287,8 @@ class TextGeneration(Task[Text, Tokens]):
 
     def _scores(self, model: nn.Module, batch: Tokens) -> tuple[Tensor, Tensor]:
         """[B, T + 1] -> log-probability of each target and the likeliest token at its place [B, T]; carries the state on."""
+        if self.cached is not None and hasattr(model, "hidden"):
+            model = Cached(model, self.cache, self.cached.share, self.cached.theta)
         log_probs, likeliest, state = token_scores(model, batch.tokens, len(self.vocabulary), self._before(batch))
-        self.carried = _along(state, Tensor.detach)
+        self.carried = along(state, Tensor.detach)
         return log_probs, likeliest
-
-
-def _tokens(tokens: Tensor, fresh: bool = True, scored: bool = True) -> Tokens:
-    """[B, T + 1], with the same facts for each row."""
-    return Tokens(tokens, *(torch.full((len(tokens),), fact, device=tokens.device) for fact in (fresh, scored)))
-
-
-def _along(state: Any, change: Callable[[Tensor], Tensor]) -> Any:
-    """The state with every tensor of it changed."""
-    if isinstance(state, Tensor):
-        return change(state)
-    return None if state is None else tuple(_along(part, change) for part in state)
-
-
-def _joined(states: list[Any], axis: int) -> Any:
-    """One state from those of several parts of a batch."""
-    if isinstance(states[0], Tensor):
-        return torch.cat(states, axis)
-    return None if states[0] is None else tuple(_joined(list(parts), axis) for parts in zip(*states, strict=True))
