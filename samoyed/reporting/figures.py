@@ -17,6 +17,7 @@ import matplotlib
 from matplotlib import rcsetup
 from matplotlib.figure import Figure
 from matplotlib.text import Text
+from matplotlib.ticker import LogFormatterMathtext, LogFormatterSciNotation
 
 from samoyed.errors import printable
 from samoyed.files import write_bytes
@@ -78,6 +79,27 @@ def figure(
         return made, made.subplots(rows, columns, **options)
 
 
+class Powers(LogFormatterSciNotation):
+    """Labels of a logarithmic axis without mathematical markup: 0.01, 1, 100, and 10⁻⁵ or 2·10⁶ further out.
+
+    >>> [Powers.label(x) for x in (1e-5, 0.02, 1.0, 300.0, 2e6, 1e12)]
+    ['10⁻⁵', '0.02', '1', '300', '2·10⁶', '10¹²']
+    """
+
+    def __call__(self, x: float, pos: int | None = None) -> str:
+        return self.label(x) if super().__call__(x, pos) else ""  # the superclass knows which ticks have a label
+
+    @staticmethod
+    def label(x: float) -> str:
+        """One number."""
+        if x == 0 or 0.01 <= abs(x) < 1e4:
+            return f"{x:g}"
+        factor, _, power = f"{x:.3e}".partition("e")
+        raised = str(int(power)).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
+        shown = f"{float(factor):g}"
+        return f"10{raised}" if shown == "1" else f"{shown}·10{raised}"
+
+
 def to_svg(made: Figure) -> str:
     """The figure as an `<svg>` element whose ink follows the page's text colour."""
     buffer = io.StringIO()
@@ -101,6 +123,13 @@ def to_png(made: Figure, path: Path, dpi: int = 150) -> Path:
 
 
 def _plain_texts(made: Figure) -> None:
-    """Writes what no font can draw, such as half a character of a column's name, as an escape."""
+    """Writes powers of ten without markup, and what no font can draw, such as half a character of a column's name, as an
+    escape."""
+    for axes in made.axes:
+        for axis in (axes.xaxis, axes.yaxis):
+            if axis.get_scale() == "log" and isinstance(axis.get_major_formatter(), LogFormatterMathtext):
+                axis.set_major_formatter(Powers())
+                if isinstance(axis.get_minor_formatter(), LogFormatterMathtext):
+                    axis.set_minor_formatter(Powers(labelOnlyBase=False, minor_thresholds=(1, 0.4)))
     for text in made.findobj(Text):
         text.set_text("\n".join(map(printable, text.get_text().split("\n"))))

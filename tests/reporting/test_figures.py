@@ -118,3 +118,13 @@ def lab(rgb: np.ndarray) -> tuple[float, float, float]:
     x, y, z = to_xyz @ np.clip(rgb, 0, 1) / np.array([0.9505, 1, 1.089])
     fx, fy, fz = (t ** (1 / 3) if t > 0.008856 else 7.787 * t + 16 / 116 for t in (x, y, z))
     return 116 * fy - 16, 500 * (fx - fy), 200 * (fy - fz)
+
+
+def test_logarithmic_axes_carry_no_markup():
+    made, (wide, narrow) = figure(8, 3, 1, 2)
+    wide.semilogy([1e-12, 1, 1e6])
+    narrow.loglog([2, 3, 4], [2e-3, 3e-3, 4e-3])
+    text = to_svg(made)
+    assert "$" not in text
+    assert "mathdefault" not in text
+    assert "10⁻" in text
