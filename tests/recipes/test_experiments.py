@@ -25,6 +25,7 @@ RECIPES = (
     "pooling",
     "relu_depth",
     "sgd_against_full",
+    "through_time",
     "warping",
 )
 
