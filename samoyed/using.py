@@ -80,6 +80,24 @@ def serve(
     begin(run, host, port, token, limits, to_stderr)
 
 
+def export(
+    run: RunPath,
+    onnx: Annotated[
+        bool, typer.Option("--onnx", help="As an ONNX file, which is the default and the only form.")
+    ] = True,
+    int8: Annotated[bool, typer.Option("--int8", help="Also with its matrices in 8 bits.")] = False,
+    out: Annotated[Path | None, typer.Option("--out", help="The folder to write into. Default: RUN-onnx.")] = None,
+    json_: Json = False,
+) -> None:
+    """Write a run as a file for other runtimes, with a script that needs nothing of Samoyed."""
+    opened = samoyed.load(run)
+    from samoyed.exporting.onnx_file import export as write
+
+    folder = out or opened.path.with_name(f"{opened.path.name}-onnx")
+    found = write(opened, folder, int8)
+    give(found, json_, lambda: "\n".join(f"{name:<16} {value}" for name, value in found.items()))
+
+
 def add(app: typer.Typer) -> None:
     """Adds the verbs of this file."""
     app.command(
@@ -90,3 +108,4 @@ def add(app: typer.Typer) -> None:
         epilog="**Examples**\n\nsamoyed serve runs/image-classification/1\n\n"
         "curl -F file=@dog.png http://127.0.0.1:8000/predict"
     )(serve)
+    app.command(epilog="**Example**\n\nsamoyed export runs/image-classification/1 --onnx --int8")(export)

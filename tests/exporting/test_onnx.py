@@ -1,0 +1,134 @@
+"""Exported files against the runs they come from: every task and model that has a graph, any batch, any length of time."""
+
+import csv
+import io
+import subprocess
+import sys
+import warnings
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import samoyed
+from samoyed import catalog, samples
+from samoyed.errors import UsageError
+from samoyed.layers import recurrence
+from samoyed.run import Run
+
+onnxruntime = pytest.importorskip("onnxruntime", reason="the extra onnx is not installed")
+pytest.importorskip("onnxscript")
+
+from samoyed.exporting.onnx_file import AGREES, export  # noqa: E402
+from samoyed.exporting.recurrent import AsOnnx  # noqa: E402
+
+SMALL: dict[str, dict[str, Any]] = {  # settings that make a model quick to export and odd enough to be told apart
+    "lstm": {"peephole": True}, "gru": {}, "rnn": {"nonlinearity": "relu"}, "feedforward": {}, "mlp": {},
+    "linear": {}, "lenet": {}, "naive": {}, "seasonal_naive": {}, "lenet5": {}, "gaussian_kernel": {}, "local_net": {},
+    "maxout_conv": {}, "resnet": {},
+}  # fmt: skip
+PAIRS = [
+    (task, model)
+    for task in ("image-classification", "text-generation", "time-series-forecasting")
+    for model in catalog.models_for(catalog.task(task))
+    if model in SMALL
+]
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str], Run]:
+    made: dict[tuple[str, str], Run] = {}
+
+    def train(task: str, model: str) -> Run:
+        if (task, model) not in made:
+            form = catalog.model(catalog.task(task), model)
+            given = {key: value for key, value in SMALL.get(model, {}).items() if key in form.settings}
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(catalog.task(task).load(), "pictures", lambda *given: [])
+                examples, about = samples.load(catalog.task(task).load().sample)
+                few = [replace(e, text=e.text[:4000]) if hasattr(e, "text") else e for e in examples[:150]]
+                patch.setattr(samples, "load", lambda name: (few[:1] if hasattr(few[0], "text") else few, about))
+                out = tmp_path_factory.mktemp("exported") / "run"
+                made[task, model] = samoyed.train(task, model=model, out=out, quiet=True, max_steps=2, **given)
+        return made[task, model]
+
+    return train
+
+
+@pytest.mark.parametrize(("task", "model"), PAIRS, ids=["-".join(pair) for pair in PAIRS])
+def test_the_file_answers_as_the_run(task: str, model: str, trained: Callable[[str, str], Run], tmp_path: Path) -> None:
+    """`export` itself compares batches of 1, 2 and 5, and texts of three lengths."""
+    found = export(trained(task, model), tmp_path)
+    assert found["difference"] <= AGREES
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        recurrence.LSTM(3, 5, 2, bidirectional=True), recurrence.LSTM(3, 5, forget="coupled", peephole=True),
+        recurrence.LSTM(3, 5, peephole=True, bias=False), recurrence.GRU(3, 5, 2, reset="before"),
+        recurrence.GRU(3, 5, bidirectional=True), recurrence.RNN(3, 5, nonlinearity="relu", batch_first=True),
+    ],
+)  # fmt: skip
+def test_every_recurrent_cell_is_onnx_s_own(layer: Any) -> None:
+    made = AsOnnx(layer).eval()
+    x = torch.randn(4, 2, 3)
+    dynamic = ({0: torch.export.Dim.DYNAMIC, 1: torch.export.Dim.DYNAMIC},)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # PyTorch's own
+        program = torch.onnx.export(made, (x,), dynamo=True, opset_version=22, dynamic_shapes=dynamic, verbose=False)
+    kinds = {node.op_type for node in program.model_proto.graph.node}
+    assert kinds & {"LSTM", "GRU", "RNN"}
+    session = onnxruntime.InferenceSession(program.model_proto.SerializeToString())
+    for shape in ((4, 2, 3), (9, 1, 3), (2, 7, 3)):
+        x = torch.randn(shape)
+        with torch.inference_mode():
+            y, state = layer(x)
+        found = session.run(None, {session.get_inputs()[0].name: x.numpy()})
+        for ours, theirs in zip([y, *(state if isinstance(state, tuple) else [state])], found, strict=True):
+            np.testing.assert_allclose(ours.numpy(), theirs, atol=1e-5)
+
+
+@pytest.mark.parametrize("given", [{"layer_norm": True}, {"forget": "none"}])
+def test_what_onnx_lacks_is_said(given: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match="cannot be exported"):
+        AsOnnx(recurrence.LSTM(3, 5, **given))
+
+
+def script(folder: Path, *words: object) -> str:
+    """What the script beside the file prints, run where Samoyed and torch cannot be imported."""
+    code = "import sys; sys.modules.update(samoyed=None, torch=None); import runpy; sys.argv = sys.argv[1:]; runpy.run_path(sys.argv[0])"
+    words = (sys.executable, "-c", code, folder / "run.py", *words)
+    said = subprocess.run(list(map(str, words)), capture_output=True, text=True, timeout=60)
+    assert said.returncode == 0, said.stderr
+    return said.stdout
+
+
+def test_the_script_says_what_the_run_says(trained: Callable[[str, str], Run], tmp_path: Path) -> None:
+    run = trained("image-classification", "lenet")
+    found = export(run, tmp_path / "i", int8=True)
+    assert found["int8_bytes"] < 0.6 * found["bytes"] or found["bytes"] < 200_000
+    image = samples.load("digits")[0][0]
+    np.save(tmp_path / "digit.npy", image.pixels[:, :, 0])
+    name, share = script(tmp_path / "i", tmp_path / "digit.npy").splitlines()[0].split("\t")
+    answer = run.predict(image)
+    assert (name, float(share)) == (answer["label"], pytest.approx(answer["probs"][name], abs=1e-5))
+    assert len((tmp_path / "i" / "run.py").read_text().splitlines()) <= 22
+
+    run = trained("time-series-forecasting", "gru")
+    export(run, tmp_path / "s")
+    series = samples.load("airline_passengers")[0][0]
+    rows = [["month", "passengers"], *([t, f"{v:g}"] for t, v in zip(series.times, series.values[:, 0], strict=True))]
+    table = io.StringIO()
+    csv.writer(table).writerows(rows)
+    (tmp_path / "air.csv").write_text(table.getvalue())
+    said = [float(line) for line in script(tmp_path / "s", tmp_path / "air.csv").split()]
+    assert said == pytest.approx(run.predict(series)["forecast"], rel=1e-4)
+
+    run = trained("text-generation", "lstm")
+    export(run, tmp_path / "t")
+    assert script(tmp_path / "t", "def ", 20) == run.task.say(run.generate("def ", length=20, temperature=0)) + "\n"
