@@ -27,6 +27,9 @@ class Graph(NamedTuple):
 class Pictures(nn.Module):
     """images uint8 [B, C, H, W] -> probs [B, classes]."""
 
+    mean: Tensor
+    scale: Tensor
+
     def __init__(self, task: Any, model: nn.Module) -> None:
         super().__init__()
         self.model = model
@@ -42,6 +45,10 @@ class Pictures(nn.Module):
 class Forecasts(nn.Module):
     """past float64 [B, T, F] in the data's units -> forecast float32 [B, S] in the target's."""
 
+    log: Tensor
+    mean: Tensor
+    deviation: Tensor
+
     def __init__(self, task: Any, model: nn.Module) -> None:
         super().__init__()
         self.model, self.logs, self.any = model, task.scale.log[0], any(task.scale.log)
@@ -54,7 +61,7 @@ class Forecasts(nn.Module):
         shown = torch.where(self.log, torch.where(self.log, past, 1.0).log(), past) if self.any else past
         scaled = ((shown - self.mean) / self.deviation).float()
         last = scaled[:, -1:]
-        future = self.model(scaled - last) + last[:, :, 0]
+        future: Tensor = self.model(scaled - last) + last[:, :, 0]
         unit = future * self.deviation[0].float() + self.mean[0].float()
         return unit.exp() if self.logs else unit
 

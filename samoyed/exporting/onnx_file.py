@@ -48,7 +48,7 @@ def export(run: Run, folder: Path, int8: bool = False) -> dict[str, Any]:
         write_bytes(made["int8"], small)
     write_json(made["described"], facts)
     write_text(made["script"], script(run.config["task"]))
-    kept = {key: facts[key] for key in ("difference", "int8_difference") if key in facts}
+    kept: dict[str, Any] = {key: facts[key] for key in ("difference", "int8_difference") if key in facts}
     return {**{name: str(path) for name, path in made.items()}, **sizes, **kept}
 
 
