@@ -64,14 +64,14 @@ class AsOnnx(nn.Module):
         steps, batch = x.shape[0], x.shape[1]
         parts = 2 if self.name == "LSTM" else 1
         directions = 2 if self.layer.bidirectional else 1
-        given = None if hx is None else (hx,) if isinstance(hx, Tensor) else tuple(hx)
+        given: Any = None if hx is None else (hx,) if isinstance(hx, Tensor) else tuple(hx)
         ends: list[list[Tensor]] = [[] for _ in range(parts)]
         for level in range(self.layer.num_layers):
             answers = []
             for direction in range(directions):
                 number = level * directions + direction
-                states = [x.new_zeros(1, batch, self.hidden) if given is None else s[number : number + 1] for s in
-                          (given or (None,) * parts)]  # fmt: skip
+                fresh = (x.new_zeros(1, batch, self.hidden),) * parts
+                states = fresh if given is None else tuple(part[number : number + 1] for part in given)
                 inputs: list[Any] = [
                     x,
                     getattr(self, f"w{number}"),
