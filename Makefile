@@ -14,7 +14,7 @@ test: $(DEV)
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/python -m pytest
 
 prove: $(DEV)
-	@SAMOYED_PROVE=1 $(BIN)/python -m pytest tests/reliability tests/sources/test_fuzz.py tests/training -s
+	@SAMOYED_PROVE=1 $(BIN)/python -m pytest tests/reliability tests/sources/test_fuzz.py tests/training tests/serving -s
 
 bench: $(DEV)
 	@$(BIN)/python -m benchmarks
