@@ -98,6 +98,17 @@ def export(
     give(found, json_, lambda: "\n".join(f"{name:<16} {value}" for name, value in found.items()))
 
 
+def runs(
+    folder: Annotated[Path, typer.Argument(metavar="[FOLDER]", help="Where the runs lie.")] = Path("runs"),
+    json_: Json = False,
+) -> None:
+    """List runs, the newest first: task, model, the first metric on the test split, size, time."""
+    from samoyed import listing
+
+    found = listing.runs(folder)
+    give({"runs": found}, json_, lambda: listing.table(found))
+
+
 def add(app: typer.Typer) -> None:
     """Adds the verbs of this file."""
     app.command(
@@ -109,3 +120,4 @@ def add(app: typer.Typer) -> None:
         "curl -F file=@dog.png http://127.0.0.1:8000/predict"
     )(serve)
     app.command(epilog="**Example**\n\nsamoyed export runs/image-classification/1 --onnx --int8")(export)
+    app.command(epilog="**Example**\n\nsamoyed runs")(runs)
