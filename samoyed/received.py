@@ -23,7 +23,7 @@ from samoyed.sources.series_table import SeriesTable
 from samoyed.stored import brief
 from samoyed.tasks import Task
 
-_KNOWN = ("origin", "label", "labels")  # what the sender need not say
+_KNOWN = ("origin", "label", "labels", "target")  # what the sender need not say
 
 
 def kind_of(task: Task[Any, Any]) -> type:
