@@ -11,7 +11,7 @@ demo: $(CORE)
 	@$(BIN)/samoyed reproduce digits
 
 test: $(DEV)
-	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/python -m pytest
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
 prove: $(DEV)
 	@SAMOYED_PROVE=1 $(BIN)/python -m pytest tests/reliability tests/sources/test_fuzz.py tests/training tests/serving -s

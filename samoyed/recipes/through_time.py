@@ -40,7 +40,7 @@ BACK = 30
 TIME, RATE, CLIP, STEPS = 20, 0.02, 1.0, 1500
 
 
-def by_torch(cell: nn.Module, x: Tensor, targets: Tensor, p: Parameters) -> list[Tensor]:
+def by_torch(cell: nn.RNN | recurrence.RNN, x: Tensor, targets: Tensor, p: Parameters) -> list[Tensor]:
     """dL/dU, dL/dW, dL/dV, dL/db, dL/dc by autograd through a layer [T, I] -> [T, N] with torch.nn.RNN's parameters."""
     weights = [torch.from_numpy(part.copy()) for part in p]
     with torch.no_grad():
@@ -48,12 +48,12 @@ def by_torch(cell: nn.Module, x: Tensor, targets: Tensor, p: Parameters) -> list
             ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0"), (weights[0], weights[1], weights[3]), strict=True
         ):
             getattr(cell, name).copy_(value)
-        cell.bias_hh_l0.zero_()  # type: ignore[union-attr, operator]
+        cell.get_parameter("bias_hh_l0").zero_()
     v, c = weights[2].requires_grad_(), weights[4].requires_grad_()
     hidden, _ = cell(x)
     loss = F.cross_entropy(hidden @ v.T + c, targets, reduction="sum")
     named = [getattr(cell, name) for name in ("weight_ih_l0", "weight_hh_l0")]
-    return list(torch.autograd.grad(loss, [*named, v, cell.bias_ih_l0, c]))  # type: ignore[list-item]
+    return list(torch.autograd.grad(loss, [*named, v, cell.bias_ih_l0, c]))
 
 
 def differences(seed: int) -> tuple[float, float, float]:
@@ -84,7 +84,8 @@ def fading(radius: float, starts: int = 20) -> NDArray[np.float64]:
         x, targets = draw.normal(size=(BACK, 8)), draw.integers(10, size=BACK)
         norms = reach(p, forward(x, targets, p), int(targets[-1]))[::-1]
         found.append(np.log(norms / norms[0]))
-    return np.exp(np.mean(found, 0))
+    mean: NDArray[np.float64] = np.exp(np.mean(found, 0))
+    return mean
 
 
 def learn(clip: float | None) -> list[float]:
