@@ -1,4 +1,4 @@
-"""Gradients through time: three ways to one gradient, how far back it reaches, and what clipping saves.
+"""Gradients through time: three ways to one, how far back it reaches, what clipping saves.
 
 The equations stand in samoyed/explaining/recurrence_by_hand.py: Figure 5 of LeCun, Bengio and Hinton (2015), backpropagation
 through time (Werbos 1990) and real-time recurrent learning (Williams and Zipser 1989), in NumPy and float64.
@@ -174,4 +174,4 @@ def _draw(out: Path, fades: dict[float, NDArray[np.float64]], clipped: list[floa
         ylim=(0, top), xlim=(-20, len(clipped)),
     )  # fmt: skip
     losses.legend(loc="center right")
-    return to_png(made, out / "through-time.png")
+    return to_png(made, out / "through_time.png")
