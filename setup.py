@@ -1,24 +1,30 @@
-"""Builds the recurrent kernels while Samoyed is installed; everything else stands in pyproject.toml.
+"""Builds the kernels of recurrent layers and of word vectors while Samoyed is installed; everything else stands in pyproject.toml.
 
 They are optional: where there is no C compiler, installation succeeds without them.
 """
 
+import os
 import runpy
+from pathlib import Path
 
 from setuptools import Extension, setup
 
 build = runpy.run_path("samoyed/layers/recurrence/build.py")
-folder = "samoyed/layers/recurrence"
+kernels = {"recurrence": build["SOURCES"], "words": ("kernels.c", "words.h", "../recurrence/lanes.h")}
 
-setup(
-    ext_modules=[
-        Extension(
-            "samoyed.layers.recurrence._kernels",
-            [f"{folder}/{build['SOURCES'][0]}"],
-            depends=[f"{folder}/{name}" for name in build["SOURCES"]],
-            define_macros=[("SAMOYED_SOURCE", f'"{build["digest"]()}"')],
-            extra_compile_args=list(build["OPTIONS"]),
-            optional=True,
-        )
-    ]
-)
+
+def extension(name: str, sources: tuple[str, ...]) -> Extension:
+    """The kernels of samoyed/layers/NAME, compiled as they would be on first use."""
+    folder = f"samoyed/layers/{name}"
+    return Extension(
+        f"samoyed.layers.{name}._kernels",
+        [f"{folder}/{sources[0]}"],
+        depends=[f"{folder}/{source}" for source in sources],
+        define_macros=[("SAMOYED_SOURCE", f'"{build["digest"](Path(folder), sources)}"')],
+        extra_compile_args=list(build["OPTIONS"]),
+        libraries=["m"] if os.name == "posix" else [],
+        optional=True,
+    )
+
+
+setup(ext_modules=[extension(name, sources) for name, sources in kernels.items()])

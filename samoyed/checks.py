@@ -34,6 +34,10 @@ _SIZES: dict[str, Any] = {
     "input_size": 2,
     "horizon": 3,
     "season": 2,
+    "word_counts": (9, 6, 4, 3, 2, 1, 1),
+    "window": 2,
+    "negatives": 2,
+    "subsample": 0.0,
 }
 
 
@@ -153,5 +157,7 @@ def _example(form: catalog.Form) -> tuple[torch.Tensor, ...]:
         return sources, torch.tensor([6, 4]), targets
     if "vocab_size" in form.sizes:
         return (torch.randint(_SIZES["vocab_size"], (2, 6)),)
+    if "word_counts" in form.sizes:
+        return (torch.randint(len(_SIZES["word_counts"]), (2, 2 * _SIZES["window"] + 1)),)
     shape = next((_SIZES[s] for s in ("image_shape", "input_shape") if s in form.sizes), (6, _SIZES["input_size"]))
     return (torch.randn(2, *shape, dtype=torch.float64),)

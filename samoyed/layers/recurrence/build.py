@@ -1,6 +1,7 @@
-"""Builds the kernels: one plain shared library from one C file, by whatever C compiler is at hand.
+"""Builds kernels: one plain shared library from one C file, by whatever C compiler is at hand.
 
-`setup.py` runs this file for its names and options, so it imports nothing but the standard library.
+`setup.py` runs this file for its names and options, so it imports nothing but the standard library. Sources are those of the
+recurrent kernels unless a folder and files are named.
 """
 
 import contextlib
@@ -18,9 +19,10 @@ OPTIONS = ("-O3", "-g0", "-std=gnu11", "-ffp-contract=fast")
 SECONDS = 120
 
 
-def digest() -> str:
+def digest(folder: Path | None = None, sources: tuple[str, ...] = SOURCES) -> str:
     """Names what the sources and the options say, so that a library built from others is never taken for ours."""
-    whole = b"\0".join([*((FOLDER / name).read_bytes() for name in SOURCES), " ".join(OPTIONS).encode()])
+    texts = ((folder or FOLDER) / name for name in sources)
+    whole = b"\0".join([*(path.read_bytes() for path in texts), " ".join(OPTIONS).encode()])
     return hashlib.sha256(whole).hexdigest()[:16]
 
 
@@ -32,25 +34,27 @@ def compiler() -> list[str] | None:
     return [program, *own[1:]] if program else None
 
 
-def build(folder: Path) -> Path | None:
-    """The library in `folder`, built if it is not there; None where that cannot be done.
+def build(cache: Path, folder: Path | None = None, sources: tuple[str, ...] = SOURCES) -> Path | None:
+    """The library in `cache`, built if it is not there; None where that cannot be done.
 
     Several processes may ask at once: each that finds none builds its own under a name of its own and renames it, and on
     systems with file locks the others wait for the first.
     """
-    library = folder / f"kernels-{digest()}-{os.uname().machine if hasattr(os, 'uname') else 'windows'}.so"
+    named = digest(folder, sources)
+    library = cache / f"kernels-{named}-{os.uname().machine if hasattr(os, 'uname') else 'windows'}.so"
     if library.is_file():
         return library
     command = compiler()
     if command is None:
         return None
-    temporary = folder / f".{library.name}.{secrets.token_hex(8)}.tmp"
+    temporary = cache / f".{library.name}.{secrets.token_hex(8)}.tmp"
     try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with _lock(folder / ".kernels.lock"):
+        cache.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with _lock(cache / ".kernels.lock"):
             if not library.is_file():
-                define = f'-DSAMOYED_SOURCE="{digest()}"'
-                words = [*command, *OPTIONS, "-shared", "-fPIC", define, str(FOLDER / SOURCES[0]), "-o", str(temporary)]
+                define = f'-DSAMOYED_SOURCE="{named}"'
+                source = str((folder or FOLDER) / sources[0])
+                words = [*command, *OPTIONS, "-shared", "-fPIC", define, source, "-o", str(temporary), "-lm"]
                 subprocess.run(words, check=True, capture_output=True, timeout=SECONDS, stdin=subprocess.DEVNULL)
                 os.replace(temporary, library)
     except (OSError, subprocess.SubprocessError):
