@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 Count = Annotated[int, Ge(1), Le(2**53)]
 Span = Annotated[int, Ge(1), Le(10_000)]  # steps of time that are held at once
+Few = Annotated[int, Ge(1), Le(63)]
 Whole = Annotated[int, Ge(0), Le(2**63 - 1)]
 Positive = Annotated[float, Gt(0)]
 NonNegative = Annotated[float, Ge(0)]
@@ -30,6 +31,7 @@ Duration = typing.NewType("Duration", float)
 
 _MEANING = {
     "Count": "a whole number of at least 1",
+    "Few": "a whole number from 1 to 63",
     "Span": "a whole number of at least 1",
     "Whole": "a whole number of at least 0",
     "Positive": "a number above 0",
@@ -44,6 +46,7 @@ _MEANING = {
 _TYPES: dict[str, Any] = {
     "Count": Count,
     "Span": Span,
+    "Few": Few,
     "Whole": Whole,
     "Positive": Positive,
     "NonNegative": NonNegative,

@@ -10,7 +10,8 @@ import math
 import os
 import shutil
 import tempfile
-from typing import Any, TypeVar
+from pathlib import Path
+from typing import Any, BinaryIO, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -83,6 +84,43 @@ class Spool:
         return place
 
 
+class Growing:
+    """An array [N] that is appended to: in memory up to `limit` bytes, then in a file."""
+
+    def __init__(self, dtype: Any) -> None:
+        self.dtype, self.limit = np.dtype(dtype), limit()
+        self._parts: list[NDArray[Any]] = []
+        self._held = 0
+        self._file: BinaryIO | None = None
+
+    def append(self, values: NDArray[Any]) -> None:
+        """Adds values [n] at the end. Raises UsageError where the disk has no room for them."""
+        self._parts.append(np.asarray(values, self.dtype))
+        self._held += values.nbytes
+        if self._held > self.limit or (self._file is not None and self._held > _BLOCK):
+            self._spill()
+
+    def array(self) -> NDArray[Any]:
+        """All that was appended."""
+        if self._file is None:
+            return np.concatenate(self._parts) if self._parts else np.zeros(0, self.dtype)
+        self._spill()
+        return np.memmap(self._file, self.dtype, "r+")
+
+    def _spill(self) -> None:
+        folder = cache_folder() / "spool"
+        try:
+            if self._file is None:
+                folder.mkdir(parents=True, exist_ok=True)
+                self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115
+            for part in self._parts:
+                self._file.write(part.data)
+            self._file.flush()
+        except OSError as error:
+            raise _no_room(folder, error) from error
+        self._parts, self._held = [], 0
+
+
 def _in_file(shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
     folder, size = cache_folder() / "spool", math.prod(shape) * np.dtype(dtype).itemsize
     try:
@@ -98,7 +136,11 @@ def _in_file(shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
                 os.posix_fallocate(file.fileno(), 0, size)  # else a disk that fills up later would end the process
             return np.memmap(file, dtype, "w+", shape=shape)
     except OSError as error:
-        raise UsageError(
-            f"the data do not fit in memory, and cannot be kept in {folder}: {(error.strerror or str(error)).lower()}",
-            remedy="set SAMOYED_CACHE to a folder on a larger disk",
-        ) from error
+        raise _no_room(folder, error) from error
+
+
+def _no_room(folder: Path, error: OSError) -> UsageError:
+    return UsageError(
+        f"the data do not fit in memory, and cannot be kept in {folder}: {(error.strerror or str(error)).lower()}",
+        remedy="set SAMOYED_CACHE to a folder on a larger disk",
+    )

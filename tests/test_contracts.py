@@ -205,6 +205,8 @@ def test_a_few_examples_can_be_learned_by_heart(pair: tuple[str, str]) -> None:
     form = catalog.model(TASKS[pair[0]].main, pair[1])
     if hasattr(form.load(), "fit"):
         pytest.skip("it is fitted, not descended")
+    if not TASKS[pair[0]].main.load().by_heart:
+        pytest.skip("the noise in its targets cannot be learned; its own tests show that it learns")
     task, split = fitted(pair[0])
     examples = few(list(split.train), characters=150, most=16)
     rows = task.collate(examples)

@@ -21,7 +21,19 @@ LAYERS = {  # a folder, and what of the project its files may import at the head
     "decoding": ("batching", "decoding", "layers"),
     "samples": ("errors", "examples", "files", "samples", "sources"),
     "tasks": (
-        *("batching", "decoding", "errors", "examples", "features", "layers", "objectives", "reporting", "settings"),
+        *(
+            "batching",
+            "decoding",
+            "errors",
+            "examples",
+            "explaining",
+            "features",
+            "files",
+            "layers",
+            "objectives",
+            "reporting",
+            "settings",
+        ),
         *("sources", "splitting", "stored", "tasks"),
     ),
 }

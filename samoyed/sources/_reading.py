@@ -78,8 +78,30 @@ def read_text(path: Path) -> str:
     return decode(path, data)
 
 
-def decode(path: Path, data: bytes) -> str:
-    """The bytes as text: UTF-8, or UTF-16 or UTF-32 with a byte-order mark, which is removed.
+def read_pieces(path: Path, size: int) -> Iterator[str]:
+    """The file as texts of about `size` bytes, which end at ends of lines where there are any. Raises DataError as `read_text`
+    does, with the line in the file."""
+    with opened(path) as file:
+        begun, lines = b"", 0
+        first = file.read(4)
+        wide = first.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, codecs.BOM_UTF32_BE))
+        if wide:  # no end of a line can be seen in its bytes
+            yield decode(path, first + take(file, MOST_BYTES, path))
+            return
+        begun = first
+        while piece := file.read(size):
+            begun += piece
+            end = begun.rfind(b"\n") + 1 or (begun.rfind(b" ") + 1 if len(begun) > 16 * size else 0)
+            if end:
+                yield decode(path, begun[:end], lines)
+                lines += begun.count(b"\n", 0, end)
+                begun = begun[end:]
+        if begun:
+            yield decode(path, begun, lines)
+
+
+def decode(path: Path, data: bytes, lines: int = 0) -> str:
+    """The bytes as text: UTF-8, or UTF-16 or UTF-32 with a byte-order mark, which is removed; so many `lines` came before them.
 
     Raises DataError with the line and offset of the first byte that is no text.
     """
@@ -93,14 +115,14 @@ def decode(path: Path, data: bytes) -> str:
         shown = encoding.removesuffix("-sig").upper()
         raise DataError(
             f"is not {shown} text: byte 0x{data[error.start]:02x} at offset {error.start}",
-            where=f"{path}:{_line(data, error.start)}",
+            where=f"{path}:{lines + _line(data, error.start)}",
             remedy="save it as UTF-8, for example with: iconv -f WINDOWS-1252 -t UTF-8 OLD > NEW",
         ) from error
     if "\0" in text:
         at = data.index(b"\0")
         raise DataError(
             f"is not text: a zero byte at offset {at}",
-            where=f"{path}:{_line(data, at)}",
+            where=f"{path}:{lines + _line(data, at)}",
             remedy="save it as text in UTF-8",
         )
     return text

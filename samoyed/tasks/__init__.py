@@ -6,8 +6,9 @@ which model it has: it supplies sizes, and any model that asks for nothing else 
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 
 import numpy as np
@@ -69,7 +70,8 @@ class Task(ABC, Generic[E, B]):
 
     Attributes: sample names the embedded data; example the kind of raw datum; model the default; inputs and outputs the sizes
     a model may ask for, of which it must ask for one output; defaults the trainer's settings that suit this task; watch the
-    metric that chooses the best weights; unit what is counted in examples per second.
+    metric that chooses the best weights; by_heart whether the objective of a few examples can fall towards 0, which noise in
+    the targets forbids; unit what is counted in examples per second.
     """
 
     sample: ClassVar[str]
@@ -79,6 +81,7 @@ class Task(ABC, Generic[E, B]):
     outputs: ClassVar[tuple[str, ...]]
     defaults: ClassVar[dict[str, Any]] = {}
     watch: ClassVar[str] = "loss"
+    by_heart: ClassVar[bool] = True
     unit: ClassVar[str] = "examples"
     device: torch.device = torch.device("cpu")
     carried: Any = None  # what flows from one batch into the next, as nested tuples of tensors
@@ -88,6 +91,10 @@ class Task(ABC, Generic[E, B]):
     def source_options(self) -> dict[str, Any]:
         """Settings of this task that the source needs."""
         return {}
+
+    def gathered(self, examples: Iterable[E]) -> list[E]:
+        """What is kept of the examples as they are read, one after another; a task may keep less of each than it is given."""
+        return list(examples)
 
     @abstractmethod
     def split(self, parts: dict[str, list[E]], seed: int) -> Split:
@@ -178,6 +185,10 @@ class Task(ABC, Generic[E, B]):
     def fitting(self, data: B) -> tuple[Tensor, ...]:
         """What a model that brings its own `fit` is given: inputs and targets of the whole training split."""
         return tuple(data)
+
+    def export(self, model: nn.Module, folder: Path) -> list[tuple[str, str]]:
+        """Writes what other programs read of the trained model into the run, and says so, as (heading, sentence). By default nothing."""
+        return []
 
     # For people
 

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from samoyed.errors import TrainingError
+from samoyed.errors import TrainingError, UsageError
 from samoyed.objectives import Mean
 from samoyed.training.gradients import Gradients
 from samoyed.training.sharding import Shards, is_sharded, local
@@ -63,6 +63,19 @@ class Descent:
         (mean.total if weight else 0 * mean.total).backward()  # type: ignore[no-untyped-call]
         if self._waiting == self.accumulate:
             self.flush()
+
+    @property
+    def rate(self) -> float:
+        """The learning rate of this step, for a model that takes it by itself."""
+        return float(self.optimizer.param_groups[0]["lr"])
+
+    def taken(self, mean: Mean) -> None:
+        """Counts a step that a model took by itself, in one process. Raises TrainingError where its loss is not finite."""
+        if self.world.size > 1:
+            raise UsageError("this model learns in one process", remedy="start it without torchrun")
+        if not math.isfinite(float(mean.total)):
+            raise TrainingError(f"the loss is {float(mean.total)}", remedy=_REMEDY)
+        self.steps += 1
 
     @property
     def idle(self) -> bool:

@@ -35,11 +35,12 @@ def gather(task: Task[Any, Any], data: Path | None, reporter: Reporter) -> Gathe
     """Reads every example at `data`, or of the task's sample. Raises DataError."""
     if data is None:
         examples, text = samples.load(task.sample)
-        return Gathered({"all": examples}, sample=text)
+        return Gathered({"all": task.gathered(examples)}, sample=text)
     sources = open_splits(task.example, data, task.source_options())
     parts, kept = {}, Spool()
     for name, source in sources.items():
-        parts[name] = [kept.keep(example) for example in reporter.track(source.examples(), len(source), "reading")]
+        read = reporter.track(source.examples(), len(source), "reading")
+        parts[name] = task.gathered(kept.keep(example) for example in read)
         if not parts[name]:
             raise DataError("nothing in it can be read", where=source.path)
     return Gathered(parts, sources)

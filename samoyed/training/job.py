@@ -19,6 +19,7 @@ from samoyed.plan import Plan, run_folder
 from samoyed.reporting.progress import Reporter, duration
 from samoyed.reporting.tensorboard import Events
 from samoyed.run import Run
+from samoyed.tasks import Task
 from samoyed.training import checkpoint
 from samoyed.training.checkpoint import Snapshot
 from samoyed.training.evaluation import Result, evaluate
@@ -116,7 +117,7 @@ def _carry_out(job: Prepared, folder: Path, start: Snapshot | None, reporter: Re
     with _signals(reporter, wait=descends):
         started = time.monotonic() - (start.facts["elapsed"] if start else 0.0)
         trained = _descend(job, folder, start, reporter, events, world) if descends else None
-        run = world.once(lambda: _seal(job, folder, trained or _fit(job, reporter), started, events))
+        run = world.once(lambda: _seal(job, folder, trained or _fit(job, reporter), started, events, reporter))
         return run or Run.load(folder)
 
 
@@ -127,7 +128,9 @@ def _visible(folder: Path) -> None:
         )
 
 
-def _seal(job: Prepared, folder: Path, trained: Trained, started: float, events: Events | None) -> Run:
+def _seal(
+    job: Prepared, folder: Path, trained: Trained, started: float, events: Events | None, reporter: Reporter
+) -> Run:
     """Measures, draws, writes: the work of one process."""
     seconds = time.monotonic() - started
     if trained.ended in ("stopped", "failed") and not trained.epochs:
@@ -145,6 +148,9 @@ def _seal(job: Prepared, folder: Path, trained: Trained, started: float, events:
     write_weights(folder, task, trained)
     write_results(folder, model, results, seconds, trained.ended)
     write_json(folder / "environment.json", environment(task.device))
+    for name, text in (exported := task.export(model, folder)):
+        reporter.say(f"  {name:<10} {text}")
+    job.rows += exported
     pictures = drawn(job, trained)
     if events is not None:
         owned = {key: value for values in job.plan.settled.values() for key, value in values.items()}
@@ -189,7 +195,7 @@ def _descend(
         session = job.trainer.session(job.task, job.model, job.data["train"], job.data["valid"], keeper, world)
         if start is not None:
             session.restore(start)
-        elif job.trainer.execution == "auto" and world.size == 1:
+        elif job.trainer.execution == "auto" and world.size == 1 and type(job.task).update is Task.update:
             session.execution = choose(session, lambda line: reporter.say(f"  {'execution':<10} {line}"))
         if world.first:
             keeper.begin(session.result.epochs)

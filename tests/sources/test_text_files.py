@@ -124,8 +124,9 @@ def test_a_folder_without_text(tmp_path: Path) -> None:
 
 
 def test_an_empty_folder(tmp_path: Path) -> None:
-    assert "is an empty folder, and holds no text that can be read; text-generation learns from text: give" in refused(
-        tmp_path
+    assert (
+        "is an empty folder, and holds no text that can be read; text-generation and word-embeddings learn from text: give"
+        in refused(tmp_path)
     )
 
 
