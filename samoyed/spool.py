@@ -101,11 +101,12 @@ class Growing:
             self._spill()
 
     def array(self) -> NDArray[Any]:
-        """All that was appended."""
+        """All that was appended, at the end of appending."""
         if self._file is None:
             return np.concatenate(self._parts) if self._parts else np.zeros(0, self.dtype)
         self._spill()
-        return np.memmap(self._file, self.dtype, "r+")
+        with self._file as file:
+            return np.memmap(file, self.dtype, "r+")
 
     def _spill(self) -> None:
         folder = cache_folder() / "spool"
