@@ -29,7 +29,7 @@ from samoyed.exporting.recurrent import AsOnnx  # noqa: E402
 SMALL: dict[str, dict[str, Any]] = {  # settings that make a model quick to export and odd enough to be told apart
     "lstm": {"peephole": True}, "gru": {}, "rnn": {"nonlinearity": "relu"}, "feedforward": {}, "mlp": {},
     "linear": {}, "lenet": {}, "naive": {}, "seasonal_naive": {}, "lenet5": {}, "gaussian_kernel": {}, "local_net": {},
-    "maxout_conv": {}, "resnet": {},
+    "maxout_conv": {}, "resnet": {}, "dilated_conv": {"activation": "gated", "weight_norm": True},
 }  # fmt: skip
 PAIRS = [
     (task, model)
