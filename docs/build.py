@@ -21,6 +21,8 @@ _REPORTS = {
     "sequence-tagging": ("tagged", "confusion", "classes", "curves"),
     "text-classification": ("confusion", "classes", "weights", "mistakes", "keywords", "calibration", "curves"),
     "text-generation": ("samples", "surprise", "ngrams", "curves"),
+    "automatic-speech-recognition": ("transcripts", "heard", "curves"),
+    "text-line-recognition": ("transcripts", "heard", "curves"),
     "translation": ("examples", "alignment", "length", "phrases", "curves"),
     "time-series-forecasting": ("forecast", "horizon", "curves"),
 }

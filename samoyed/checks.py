@@ -29,6 +29,9 @@ _SIZES: dict[str, Any] = {
     "vocab_size": 7,
     "sentence_ends": (3,),
     "num_tags": 3,
+    "frame_size": 5,
+    "line_height": 16,
+    "num_symbols": 4,
     "source_vocab_size": 8,
     "target_vocab_size": 7,
     "input_size": 2,
@@ -155,6 +158,10 @@ def _example(form: catalog.Form) -> tuple[torch.Tensor, ...]:
     if "target_vocab_size" in form.sizes:
         sources, targets = (torch.randint(_SIZES[f"{side}_vocab_size"], (2, 6)) for side in ("source", "target"))
         return sources, torch.tensor([6, 4]), targets
+    if "line_height" in form.sizes:
+        return torch.randn(2, _SIZES["line_height"], 24, dtype=torch.float64), torch.tensor([24, 17])
+    if "frame_size" in form.sizes:
+        return torch.randn(2, 6, _SIZES["frame_size"], dtype=torch.float64), torch.tensor([6, 4])
     if "vocab_size" in form.sizes:
         return (torch.randint(_SIZES["vocab_size"], (2, 6)),)
     if "word_counts" in form.sizes:

@@ -55,6 +55,26 @@ class Pair:
 
 
 @dataclass(frozen=True, slots=True)
+class Utterance:
+    """A recording and what is said in it. `samples` float32 [T] from -1 to 1, `rate` of them a second; `transcript` is None
+    where it is not known."""
+
+    samples: NDArray[np.float32]
+    rate: int
+    transcript: str | None
+    origin: str
+
+
+@dataclass(frozen=True, slots=True)
+class TextLine:
+    """A picture of one line of writing. `pixels` [H, W, C] uint8, C = 1 or 3; `transcript` is None where it is not known."""
+
+    pixels: NDArray[np.uint8]
+    transcript: str | None
+    origin: str
+
+
+@dataclass(frozen=True, slots=True)
 class Series:
     """A regular time series. `values` [T, F] float64; `names` of the F columns; `times`, T labels as the file has them."""
 
@@ -64,4 +84,4 @@ class Series:
     origin: str
 
 
-Example = Image | Text | LabelledText | TaggedText | Pair | Series
+Example = Image | Text | LabelledText | TaggedText | Pair | Utterance | TextLine | Series

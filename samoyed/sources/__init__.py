@@ -40,6 +40,8 @@ _NOUNS = {
     "LabelledText": "texts with labels",
     "TaggedText": "texts with tags",
     "Pair": "pairs of texts",
+    "Utterance": "recordings with transcripts",
+    "TextLine": "pictures of lines with transcripts",
     "Series": "series of numbers",
 }
 

@@ -1,0 +1,77 @@
+"""Pictures of a transcriber: what it writes beside what is right, and where it reads what."""
+
+import textwrap
+from typing import Any
+
+from torch import Tensor
+
+from samoyed.reporting.figures import COLOURS, MAP, figure
+from samoyed.tasks import Picture
+from samoyed.tasks._pairs import as_texts
+
+_SHOWN = 12
+_WIDTH = 88
+
+
+def pictures(task: Any, model: Any, data: Any, bands: int) -> list[Picture]:
+    """Both, from the test split."""
+    part = type(data)(*(tensor[:_SHOWN] for tensor in data))
+    log_probs, lengths = task.forward(model, part)
+    said = task.texts(task.search(log_probs, lengths))
+    return [written(said, as_texts(part.references)), heard(task, part, log_probs, int(lengths[0]), said[0], bands)]
+
+
+def written(said: list[str], references: list[str]) -> Picture:
+    """What was written, above what is right."""
+    lines: list[tuple[str, str, str]] = []
+    for text, reference in zip(said, references, strict=True):
+        for kind, whole in (("written", text or "(nothing)"), ("right", reference)):
+            weight = "bold" if kind == "written" and text != reference else "normal"
+            for n, part in enumerate(textwrap.wrap(whole, _WIDTH)[:3]):
+                lines.append((kind if n == 0 else "", part, weight))
+        lines.append(("", "", "normal"))
+    drawn, axes = figure(7.6, 0.18 * len(lines) + 0.3)
+    axes.axis("off")
+    axes.set_xlim(0, 1)
+    axes.set_ylim(len(lines), 0)
+    for row, (kind, text, weight) in enumerate(lines):
+        axes.text(0, row + 0.6, kind, fontsize=7.5, color=COLOURS[6])
+        axes.text(0.1, row + 0.6, text, fontsize=8, weight=weight)
+    return Picture("transcripts", "What it writes", "From the test split; bold where something is wrong.", drawn)
+
+
+def heard(task: Any, data: Any, log_probs: Tensor, length: int, said: str, bands: int) -> Picture:
+    """One recording's frames, and below them when each symbol is probable."""
+    drawn, (above, below) = figure(7.6, 4.2, 2, 1, sharex=False)
+    wide = int(data.lengths[0])
+    if data.frames.dtype.is_floating_point:
+        frames = data.frames[0, :wide].float().cpu().reshape(-1, bands).T
+        above.imshow(frames.numpy(), origin="lower", aspect="auto", cmap=MAP)
+        above.set_ylabel("mel band")
+    else:
+        above.imshow(data.frames[0, :, :wide].cpu().numpy(), aspect="auto", cmap=MAP)
+    above.set_title(f"what is read; written: {said or '(nothing)'}"[:100])
+    probs = log_probs[0, :length].exp().cpu()
+    below.plot(probs[:, 0].numpy(), color=COLOURS[6], linewidth=1, label="blank")
+    symbols = sorted({int(i) for i in probs[:, 1:].argmax(1)[probs[:, 1:].amax(1) > 0.3]})
+    for n, symbol in enumerate(symbols[:14]):
+        values = probs[:, symbol + 1]
+        below.plot(values.numpy(), color=COLOURS[n % 6], linewidth=1.2)
+        name = task.vocabulary.tokens[symbol]
+        below.annotate(
+            "␣" if name == " " else name,
+            (int(values.argmax()), float(values.max())),
+            ha="center",
+            va="bottom",
+            fontsize=8,
+        )
+    below.set_xlim(0, max(1, length - 1))
+    below.set_ylim(0, 1.15)
+    below.set_xlabel("steps")
+    below.set_ylabel("probability")
+    for axes in (above, below):
+        axes.grid(visible=False)
+    caption = (
+        "Above the data, below the probability of each symbol at each step; the blank is grey (Graves 2006, figure 1)."
+    )
+    return Picture("heard", "What it reads, and where", caption, drawn)

@@ -1,0 +1,135 @@
+"""What tasks share that write down a sequence symbol by symbol, trained by connectionist temporal classification."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple, TypeVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from samoyed.decoding.ctc import Labellings, Lexicon, greedy, prefix_beam
+from samoyed.features.vocabulary import Vocabulary
+from samoyed.objectives import Mean, full
+from samoyed.tasks import Metric, Task
+from samoyed.tasks._pairs import as_bytes, as_texts
+
+E = TypeVar("E")
+
+
+class Sequences(NamedTuple):
+    """frames float16 [B, T, F] or uint8 [B, H, W]; lengths int32 [B] along time; symbols int32 [B, L], 1 more than their index
+    in the vocabulary; symbol_lengths int32 [B]; references uint8 [B, R], the transcript in UTF-8, padded with zeros."""
+
+    frames: Tensor
+    lengths: Tensor
+    symbols: Tensor
+    symbol_lengths: Tensor
+    references: Tensor
+
+
+class Transcribing(Task[E, Sequences]):
+    """A task whose vocabulary is of characters, and whose models give (logits [B, T, V], lengths [B]) with the blank at 0."""
+
+    beam_width: int
+    lexicon: bool
+    words: list[str]
+    vocabulary: Vocabulary
+
+    def learn(self, transcripts: Sequence[str]) -> None:
+        """The characters, and the words or lines that a search may be restricted to."""
+        self.vocabulary = Vocabulary.learn(transcripts, "characters")
+        self.words = sorted({word for text in transcripts for word in self.units(text)})
+
+    def units(self, text: str) -> list[str]:
+        """What a lexicon lists of a transcript: its words."""
+        return text.split()
+
+    def forward(self, model: nn.Module, batch: Sequences) -> tuple[Tensor, Tensor]:
+        """(log_probs [B, T, V], lengths [B])."""
+        logits, lengths = model(batch.frames.float(), batch.lengths.long())
+        return full(logits).log_softmax(-1), lengths.long()
+
+    def coded(self, transcripts: list[str]) -> tuple[Tensor, Tensor, Tensor]:
+        """symbols, symbol_lengths and references of a batch."""
+        rows = [self.vocabulary.encode(text) + 1 for text in transcripts]
+        lengths = torch.tensor([len(row) for row in rows], dtype=torch.int32)
+        symbols = torch.zeros((len(rows), max(1, int(lengths.max()))), dtype=torch.int32)
+        for i, row in enumerate(rows):
+            symbols[i, : len(row)] = row
+        return symbols, lengths, as_bytes(transcripts)
+
+    def surprise(self, log_probs: Tensor, lengths: Tensor, batch: Sequences) -> Tensor:
+        """-log p of each transcript, summed over all paths: [B]."""
+        return functional.ctc_loss(
+            log_probs.transpose(0, 1), batch.symbols.long(), lengths, batch.symbol_lengths.long(), reduction="none"
+        )
+
+    def objective(self, model: nn.Module, batch: Sequences) -> Mean:
+        log_probs, lengths = self.forward(model, batch)
+        return Mean(self.surprise(log_probs, lengths, batch).sum(), batch.symbol_lengths.sum().float())
+
+    @property
+    def reported(self) -> dict[str, Metric]:
+        return {
+            "cer": Metric("% of characters", percent=True),
+            "wer": Metric("% of words", percent=True),
+            "loss": Metric("nats/character"),
+        }
+
+    def metrics(self, model: nn.Module, batch: Sequences) -> dict[str, Mean]:
+        log_probs, lengths = self.forward(model, batch)
+        loss = Mean(self.surprise(log_probs, lengths, batch), batch.symbol_lengths.float())
+        said = self.texts(self.search(log_probs, lengths))
+        references = as_texts(batch.references)
+        return {**_errors(references, said), "loss": loss}
+
+    def search(self, log_probs: Tensor, lengths: Tensor, n_best: int = 1) -> Labellings:
+        """What is read: greedily, by prefixes, or within the lexicon."""
+        if self.beam_width == 1 and not self.lexicon and n_best == 1:
+            return greedy(log_probs, lengths)
+        width = max(self.beam_width, 16 if self.lexicon else n_best)
+        return prefix_beam(
+            log_probs, lengths, width=width, n_best=n_best, lexicon=self.trie() if self.lexicon else None
+        )
+
+    @torch.no_grad()
+    def readings(self, model: nn.Module, batch: Sequences) -> dict[str, Any]:
+        """What is read in a batch of one, and up to three readings with their log-probabilities."""
+        log_probs, lengths = self.forward(model, batch)
+        best, several = self.search(log_probs, lengths), self.search(log_probs, lengths, 3)
+        found = {self.texts(several, n)[0]: float(several.log_probs[0, n]) for n in range(3)}
+        likely = {text: round(p, 4) for text, p in found.items() if p > -1e30}
+        return {"text": self.texts(best)[0], "readings": likely}
+
+    def trie(self) -> Lexicon:
+        """The lexicon over symbols; its words may follow one another, parted by a space."""
+        get = self.vocabulary.index.get
+        words = [[get(c, 0) + 1 for c in word] for word in self.words]
+        space = get(" ")
+        return Lexicon.of(words, len(self.vocabulary) + 1, None if space is None else space + 1)
+
+    def texts(self, found: Labellings, n: int = 0) -> list[str]:
+        """The n-th labellings as texts."""
+        rows = zip(found.symbols[:, n].cpu(), found.lengths[:, n].tolist(), strict=True)
+        return [self.vocabulary.text(symbols[:length] - 1) for symbols, length in rows]
+
+
+def feasible(frames: int, transcript: str) -> bool:
+    """Whether a transcript fits into so many frames: one for each symbol, and a blank between two that are equal."""
+    return len(transcript) + sum(a == b for a, b in zip(transcript, transcript[1:], strict=False)) <= frames  # noqa: RUF007
+
+
+def _errors(references: list[str], said: list[str]) -> dict[str, Mean]:
+    """Characters and words that were substituted, deleted or inserted, of those there are, by jiwer."""
+    import jiwer
+
+    rows: list[list[float]] = []
+    for reference, text in zip(references, said, strict=True):
+        letters: Any = jiwer.process_characters(reference, text)
+        words: Any = jiwer.process_words(reference, text)
+        rows.append([])
+        for found in (letters, words):
+            rows[-1] += [found.substitutions + found.deletions + found.insertions]
+            rows[-1] += [found.substitutions + found.deletions + found.hits]
+    counts = torch.tensor(rows, dtype=torch.float64).view(-1, 4).unbind(1)
+    return {"cer": Mean(counts[0], counts[1]), "wer": Mean(counts[2], counts[3])}
