@@ -5,7 +5,7 @@
 Training: forward and backward of one batch of 64 pairs whose lengths are drawn around 15 tokens. The peers have the same weights
 and must give the same loss and gradients: `loop` takes a Python step per target word through LSTMCell, attention and the output
 layer, over packed torch.nn.LSTM encoders; `loop, one output` is the same with the output layer once over all steps.
-Search: 16 sentences, 3 rounds, 25 tokens said for each, width 5; `per hypothesis` is the same search and the same model, a sentence and a hypothesis at a time.
+Search: 32 sentences, 3 rounds, 25 tokens said for each, width 5; `per hypothesis` is the same search and the same model, a sentence and a hypothesis at a time.
 Contenders take turns in one process; a round's ratio is the peer's time over ours, and medians are reported.
 """
 
@@ -25,7 +25,7 @@ from samoyed.decoding.search import Scored, beam
 from samoyed.models.seq2seq import Seq2Seq
 
 SIZES = {"small": (4000, 128, 256), "large": (8000, 256, 512)}  # vocabulary, embedding, hidden
-_BATCH, _SENTENCES, _WIDTH, _LONGEST = 64, 16, 5, 25
+_BATCH, _SENTENCES, _WIDTH, _LONGEST = 64, 32, 5, 25
 
 
 class Plain(nn.Module):

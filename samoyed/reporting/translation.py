@@ -166,6 +166,7 @@ def phrase_map(texts: list[str], states: NDArray[np.float32]) -> Picture:
     axes.set_xticks([])
     axes.set_yticks([])
     axes.margins(0.12, 0.04)
+    axes.spines[:].set_visible(False)
     caption = (
         "Test sentences lie near each other where the encoder's states, averaged over the sentence, are alike (t-SNE)."
     )

@@ -37,7 +37,7 @@ def _spoken(words: list[str], draw: np.random.Generator) -> NDArray[np.float32]:
             time = np.arange(count) / _RATE
             if low:
                 harmonics = pitch * np.arange(1, int(3800 / pitch))
-                gains = sum(1 / (1 + ((harmonics - tilt * f) / 120) ** 2) for f in (low, high))
+                gains = np.sum([1 / (1 + ((harmonics - tilt * f) / 120) ** 2) for f in (low, high)], axis=0)
                 wave = (gains[:, None] * np.sin(2 * np.pi * harmonics[:, None] * time)).sum(0) / 3
             else:
                 noise = draw.standard_normal(count)

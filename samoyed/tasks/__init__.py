@@ -71,7 +71,8 @@ class Task(ABC, Generic[E, B]):
     Attributes: sample names the embedded data; example the kind of raw datum; model the default; inputs and outputs the sizes
     a model may ask for, of which it must ask for one output; defaults the trainer's settings that suit this task; watch the
     metric that chooses the best weights; by_heart whether the objective of a few examples can fall towards 0, which noise in
-    the targets forbids; unit what is counted in examples per second.
+    the targets forbids; unit what is counted in examples per second;
+    remeasured how many training examples are measured again at the end.
     """
 
     sample: ClassVar[str]
@@ -83,6 +84,7 @@ class Task(ABC, Generic[E, B]):
     watch: ClassVar[str] = "loss"
     by_heart: ClassVar[bool] = True
     unit: ClassVar[str] = "examples"
+    remeasured: ClassVar[int] = 10_000
     device: torch.device = torch.device("cpu")
     carried: Any = None  # what flows from one batch into the next, as nested tuples of tensors
 

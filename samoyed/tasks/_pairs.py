@@ -1,6 +1,7 @@
 """What translation hands its models, what it keeps beside them, and how a corpus is scored."""
 
 from collections.abc import Iterator
+from functools import cache
 from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
@@ -121,6 +122,7 @@ def chrf(sums: NDArray[np.float64]) -> float:
     return float(_scorer("chrf")._compute_score_from_stats([round(x) for x in sums]).score)
 
 
+@cache
 def _scorer(kind: str) -> Any:
     from sacrebleu.metrics.bleu import BLEU
     from sacrebleu.metrics.chrf import CHRF

@@ -77,6 +77,7 @@ class Translation(Task[Pair, Pairs]):
     }
     watch = "loss"
     unit = "tokens"
+    remeasured = 1_000  # for each of them an answer is searched
 
     def __init__(
         self,

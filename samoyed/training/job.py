@@ -33,7 +33,6 @@ from samoyed.training.world import World, joined
 from samoyed.training.writing import drawn, fingerprint, write_config, write_page, write_results, write_weights
 
 _EVERY = 60.0  # seconds between checkpoints
-_MOST_MEASURED = 10_000  # training examples that are measured again at the end
 
 
 def train_or_resume(plan: Plan, reporter: Reporter) -> Run:
@@ -205,7 +204,7 @@ def _descend(
 
 
 def _measure(job: Prepared) -> dict[str, dict[str, Result]]:
-    some = type(job.data["train"])(*(tensor[:_MOST_MEASURED] for tensor in job.data["train"]))
+    some = type(job.data["train"])(*(tensor[: job.task.remeasured] for tensor in job.data["train"]))
     parts: dict[str, Any] = job.data | {"train": some}
     return {name: evaluate(job.task, job.model, parts[name]) for name in SPLITS}
 

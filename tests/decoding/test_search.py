@@ -56,7 +56,7 @@ def test_a_beam_of_full_width_finds_the_best_of_all(alpha: float, beta: float) -
     step, start = chain(1, batch)
     found = beam(
         step, start, END, END, torch.full((batch,), longest), width=3**5, n_best=4, length_penalty=alpha,
-        coverage_penalty=beta,
+        coverage_penalty=beta, exact=True,
     )  # fmt: skip
     for row in range(batch):
         scores = {}
