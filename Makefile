@@ -19,6 +19,7 @@ prove: $(DEV)
 bench: $(DEV)
 	@$(BIN)/python -m benchmarks
 	@$(BIN)/python -m benchmarks.recurrence
+	@$(BIN)/python -m benchmarks.translation
 	@$(BIN)/python -m benchmarks.execution
 
 docs: $(DEV)

@@ -95,7 +95,10 @@ def draw() -> None:
                 _keep(run.path / "plots" / f"{picture}.png", DOCS / "pictures" / name)
 
 
-_SETTINGS: dict[str, dict[str, Any]] = {"text-generation": {"max_time": "4min"}}
+_SETTINGS: dict[str, dict[str, Any]] = {
+    "text-generation": {"max_time": "4min"},
+    "translation": {"hidden_size": 128, "embedding_size": 64},
+}
 
 
 def _keep(picture: Path, folder: Path) -> None:

@@ -112,7 +112,7 @@ def by_length(said: dict[str, list[str]], references: list[str], lengths: list[i
         axes.plot(centres, figures, marker="o", color=colour, label=name or None)
     if any(said):
         axes.legend()
-    axes.set_ylim(0, None)
+    axes.set_ylim(0, max(1.0, 1.1 * max(max(figures) for figures in values.values())))
     axes.set_xlabel("words of the source, mean of each group")
     axes.set_ylabel("BLEU")
     caption = "Test sentences in groups of about equal number, from short to long."
