@@ -69,8 +69,8 @@ class Translation(Task[Pair, Pairs]):
     inputs = ("source_vocab_size",)
     outputs = ("target_vocab_size",)
     defaults: ClassVar[dict[str, Any]] = {
-        "epochs": 12,
-        "batch_size": 64,
+        "epochs": 20,
+        "batch_size": 32,
         "learning_rate": 0.002,
         "clip_norm": 1.0,
         "warmup": 0.02,
