@@ -10,6 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from samoyed.errors import UsageError
+
 _MOST_NUMBERS = 2**26  # of a distribution over tokens that are held at once
 
 
@@ -38,27 +40,41 @@ def full(values: Tensor) -> Tensor:
     return values.float() if values.dtype in (torch.bfloat16, torch.float16) else values
 
 
-def cross_entropy(logits: Tensor, targets: Tensor, label_smoothing: float = 0.0) -> Mean:
+def cross_entropy(logits: Tensor, targets: Tensor, label_smoothing: float = 0.0, weights: Tensor | None = None) -> Mean:
     """Softmax and cross-entropy, -sum_k q_k log p_k, in nats, summed over all targets (Bridle 1990).
 
     logits [..., V] float, targets [...] int64 -> scalar total and count. With `label_smoothing` e the target distribution is
-    q = (1 - e) onehot + e / V (Szegedy 2016).
+    q = (1 - e) onehot + e / V (Szegedy 2016). targets float [..., V] are distributions themselves. `weights` [V] multiply the
+    classes' terms; the count stays that of targets.
     """
     flat = logits.reshape(-1, logits.shape[-1])
-    total = functional.cross_entropy(flat, targets.reshape(-1), reduction="sum", label_smoothing=label_smoothing)
-    return Mean(total, torch.tensor(float(targets.numel())))
+    goal = targets.reshape(flat.shape if targets.is_floating_point() else -1)
+    total = functional.cross_entropy(flat, goal, weights, reduction="sum", label_smoothing=label_smoothing)
+    return Mean(total, torch.tensor(float(len(flat))))
 
 
-def classifier_loss(model: nn.Module, inputs: Tensor, targets: Tensor, label_smoothing: float = 0.0) -> Mean:
+def classifier_loss(
+    model: nn.Module,
+    inputs: Tensor,
+    targets: Tensor,
+    label_smoothing: float = 0.0,
+    weights: Tensor | None = None,
+) -> Mean:
     """What a classifier minimises: the cross-entropy of its logits, or a loss of its own where it brings one.
 
-    inputs [B, ...], targets int64 [B] -> scalar total and count. A model with auxiliary classifiers, margins or a drawing
+    inputs [B, ...], targets int64 [B] or float [B, V] -> scalar total and count. A model with auxiliary classifiers, margins or a drawing
     defines `loss(inputs, targets, label_smoothing) -> Tensor`, summed over the batch, as a fitted one defines `fit`. Its
-    forward still gives logits, and metrics are of those, so that models compare.
+    forward still gives logits, and metrics are of those, so that models compare. Raises UsageError where a loss of its own meets
+    blended targets or weights of classes, which it does not know.
     """
     own: Callable[[Tensor, Tensor, float], Tensor] | None = getattr(model, "loss", None)
     if own is None:
-        return cross_entropy(model(inputs), targets, label_smoothing)
+        return cross_entropy(model(inputs), targets, label_smoothing, weights)
+    if targets.is_floating_point() or weights is not None:
+        raise UsageError(
+            f"{type(model).__name__} has a loss of its own, which knows neither blended labels nor weights of classes",
+            remedy="leave out mixup and class_weights, or choose another model",
+        )
     return Mean(own(inputs, targets, label_smoothing), torch.tensor(float(len(targets))))
 
 

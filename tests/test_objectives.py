@@ -1,9 +1,11 @@
 """A classifier is descended on its logits' cross-entropy, unless it brings a loss of its own; it is always measured on its logits."""
 
 import numpy as np
+import pytest
 import torch
 from torch import Tensor, nn
 
+from samoyed.errors import UsageError
 from samoyed.examples import Image
 from samoyed.objectives import classifier_loss, cross_entropy
 from samoyed.tasks.image_classification import ImageClassification
@@ -45,3 +47,29 @@ def test_the_task_descends_a_model_on_the_loss_it_brings_and_measures_it_on_its_
     assert model.output.weight.grad is not None
     expected = cross_entropy(model(x), batch.labels)
     assert torch.allclose(task.metrics(model, batch)["loss"].value(), expected.value())
+
+
+def test_blended_labels_and_weights_of_classes_are_sums_over_the_classes() -> None:
+    logits, shares = torch.randn(5, 3).double(), torch.rand(5, 3).double().softmax(1)
+    weights = torch.tensor([0.5, 1.0, 3.0]).double()
+    found = cross_entropy(logits, shares, 0.0, weights)
+    assert torch.allclose(found.total, -(weights * shares * logits.log_softmax(1)).sum())
+    assert float(found.count) == 5
+    sure = torch.eye(3).double()[torch.tensor([0, 2, 1, 1, 0])]
+    assert torch.allclose(cross_entropy(logits, sure).total, cross_entropy(logits, sure.argmax(1)).total)
+
+
+def test_balanced_classes_weigh_alike_in_all() -> None:
+    task = ImageClassification(class_weights="balanced")
+    rng = np.random.default_rng(0)
+    labels = "aaaaaaab"
+    examples = [Image(rng.integers(0, 256, (2, 2, 1), dtype=np.uint8), label, f"{i}") for i, label in enumerate(labels)]
+    task.fit(examples)
+    assert sum(task.weights[task.classes.index(label)] for label in labels) == pytest.approx(8)
+    assert 7 * task.weights[0] == pytest.approx(task.weights[1])
+    batch, model = task.collate(examples), Plain()
+    logits = model(task.pixels.normalise(batch.images)).log_softmax(1)
+    by_class = [-logits[batch.labels == k, k].mean() for k in (0, 1)]
+    assert torch.allclose(task.objective(model, batch).value(), (by_class[0] + by_class[1]) / 2)
+    with pytest.raises(UsageError, match="loss of its own"):
+        task.objective(Own(), batch)

@@ -53,7 +53,7 @@ class Ours:
             Image(np.ascontiguousarray(image.transpose(1, 2, 0)), str(label), "benchmark")
             for image, label in zip(images, labels, strict=True)
         ]
-        self.task = ImageClassification()
+        self.task = ImageClassification(augment=("none",))
         self.task.fit(examples)
         self.train = self.task.collate(examples)
         sizes = self.task.sizes()

@@ -1,21 +1,23 @@
 """Image classification: which of several classes a picture shows."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, NamedTuple
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 import torch
 from annotated_types import MinLen
 from torch import Tensor, nn
 
+from samoyed import batching
 from samoyed.errors import DataError, UsageError, printable
 from samoyed.examples import Image
+from samoyed.features.augmentation import KINDS, Augmentation, chosen
 from samoyed.features.pixels import Pixels, PixelsState
 from samoyed.objectives import Mean, classifier_loss, full
-from samoyed.reporting import classification
-from samoyed.settings import Count, Share
+from samoyed.reporting import classification, deformation
+from samoyed.settings import Count, Positive, Share
 from samoyed.sources import Source, one_file
 from samoyed.sources._pictures import Unreadable, decode
 from samoyed.splitting import stratified
@@ -26,7 +28,8 @@ _SIDE_KEPT = 256  # pictures are decoded to at most this, until their final size
 
 
 class Images(NamedTuple):
-    """images uint8 [B, C, H, W]; labels int64 [B], -1 where it is a class that training did not see."""
+    """images uint8 [B, C, H, W]; labels int64 [B], -1 where it is a class that training did not see, or, of blended pictures,
+    float32 [B, classes]: the share of each."""
 
     images: Tensor
     labels: Tensor
@@ -37,13 +40,15 @@ class State(Stored):
 
     classes: Annotated[list[str], MinLen(2)]
     pixels: PixelsState
+    augment: list[str] = []
+    weights: list[float] = []
 
 
 class ImageClassification(Task[Image, Images]):
     """Say which class a picture belongs to.
 
-    Raw data: a folder per class, a CSV with the columns path and label, or idx files as MNIST's. Reported as the share of
-    pictures classified wrongly, lower is better.
+    Raw data: a folder per class, a CSV with the columns path and label, idx files as MNIST's, or CIFAR's binary files. Reported
+    as the share of pictures classified wrongly, lower is better.
 
     Splits: as named (train, valid, test), else drawn per class by the seed: 20 % for the test, at most 10,000, and of what
     remains 10 % for validation, at most 5,000. Pictures that are equal to the last pixel stay in one split.
@@ -52,10 +57,16 @@ class ImageClassification(Task[Image, Images]):
         image_size: Side of the square that pictures are brought to; by default their own size where all agree on one of at
             most 64 x 64, else 64, or less where the pictures are smaller.
         label_smoothing: Share of the target's probability spread over all classes.
+        augment: What is done to training pictures, comma-separated: crop, flip (every other epoch), random_flip, affine,
+            elastic, colour, cutout, mixup; or light (crop, flip), strong (crop, flip, affine, colour, cutout), none; auto is
+            light for colour pictures and none for grey ones, and never mirrors classes named by numbers or single letters.
+        augment_strength: Factor on how far pictures are deformed.
+        class_weights: balanced makes every class count alike in the loss, however many pictures it has.
 
     Examples:
         samoyed train image-classification photos/ model=lenet epochs=20
         samoyed train image-classification labels.csv model=mlp hidden_sizes=512,256 dropout=0.3
+        samoyed train image-classification photos/ augment=light,colour epochs=40
         samoyed train image-classification
     """
 
@@ -67,8 +78,23 @@ class ImageClassification(Task[Image, Images]):
     defaults: ClassVar[dict[str, Any]] = {"epochs": 30, "batch_size": 64, "learning_rate": 0.002, "weight_decay": 0.01}
     watch = "error"
 
-    def __init__(self, *, image_size: Count | None = None, label_smoothing: Share = 0.0) -> None:
+    def __init__(
+        self,
+        *,
+        image_size: Count | None = None,
+        label_smoothing: Share = 0.0,
+        augment: tuple[
+            Literal[
+                "auto", "none", "light", "strong",
+                "crop", "flip", "random_flip", "affine", "elastic", "colour", "cutout", "mixup",
+            ], ...
+        ] = ("auto",),
+        augment_strength: Positive = 1.0,
+        class_weights: Literal["none", "balanced"] = "none",
+    ) -> None:  # fmt: skip
         self.image_size, self.label_smoothing = image_size, label_smoothing
+        self.augment, self.augment_strength, self.class_weights = augment, augment_strength, class_weights
+        self.weights: list[float] = []
 
     def source_options(self) -> dict[str, Any]:
         return {"longest_side": 2 * self.image_size if self.image_size else _SIDE_KEPT}
@@ -91,6 +117,8 @@ class ImageClassification(Task[Image, Images]):
             ("classes", f"{len(classes)}: " + ", ".join(listed)),
             ("pictures", f"{len(everything):,}, {', '.join(shown)}{more}"),
         ]
+        if self.augmentation.kinds:
+            lines.append(("each epoch", "; ".join(f"{kind}: {KINDS[kind]}" for kind in self.augmentation.kinds)))
         rare = [str(name) for name in classes if counts[name] < 10]
         if rare:
             lines.append(("note", f"fewer than 10 pictures of {', '.join(rare[:8])}: expect little there"))
@@ -105,13 +133,24 @@ class ImageClassification(Task[Image, Images]):
                 remedy="add a second folder, for example of everything that is not of that class",
             )
         self.pixels = Pixels.learn([e.pixels for e in examples], self.image_size)
+        self._deform_by(chosen(self.augment, self.pixels.channels, self.classes))
+        if self.class_weights == "balanced":
+            counts = Counter(str(e.label) for e in examples)
+            self.weights = [len(examples) / len(counts) / counts[name] for name in self.classes]
+
+    def _deform_by(self, kinds: Sequence[str]) -> None:
+        self.augmentation = Augmentation(kinds, self.augment_strength, [255 * mean for mean in self.pixels.mean])
 
     def state(self) -> dict[str, Any]:
-        return {"classes": self.classes, "pixels": self.pixels.state()}
+        kinds = list(self.augmentation.kinds)
+        return {"classes": self.classes, "pixels": self.pixels.state(), "augment": kinds, "weights": self.weights}
 
     def restore(self, state: dict[str, Any]) -> None:
         found = State.model_validate(state)
-        self.classes, self.pixels = found.classes, Pixels(**found.pixels.model_dump())
+        self.classes, self.pixels, self.weights = found.classes, Pixels(**found.pixels.model_dump()), found.weights
+        if not set(found.augment) <= set(KINDS):
+            raise ValueError(f"pictures cannot be deformed by {sorted(set(found.augment) - set(KINDS))}")
+        self._deform_by(found.augment)
 
     def sizes(self) -> dict[str, Any]:
         shape = (self.pixels.channels, self.pixels.height, self.pixels.width)
@@ -134,8 +173,24 @@ class ImageClassification(Task[Image, Images]):
             )
         return Images(self.pixels.stack([e.pixels for e in examples]), labels)
 
+    def batches(self, data: Images, batch_size: int, *, seed: int = 0, epoch: int | None = None) -> Iterator[Images]:
+        """As every task's; for an epoch, deformed by draws that depend on nothing but the seed, the epoch and the place in it."""
+        if epoch is None or not self.augmentation.kinds:
+            yield from super().batches(data, batch_size, seed=seed, epoch=epoch)
+            return
+        indices = batching.order(len(data.labels), seed, epoch)
+        began = torch.randint(2, (len(indices),), generator=batching.generator(seed, 0)).bool()  # in the mirror or not
+        for place, some in enumerate(torch.split(indices, batch_size)):
+            images, labels = batching.take(data, some.to(data.labels.device))
+            draw = batching.generator(seed, epoch, place)
+            images = self.augmentation.deform(images, draw, began[some] ^ bool(epoch % 2))
+            if "mixup" in self.augmentation.kinds:
+                images, labels = self.augmentation.mix(images, labels, len(self.classes), draw)
+            yield Images(images, labels)
+
     def objective(self, model: nn.Module, batch: Images) -> Mean:
-        return classifier_loss(model, self.pixels.normalise(batch.images), batch.labels, self.label_smoothing)
+        weights = torch.tensor(self.weights, device=batch.labels.device) if self.weights else None
+        return classifier_loss(model, self.pixels.normalise(batch.images), batch.labels, self.label_smoothing, weights)
 
     @property
     def reported(self) -> dict[str, Metric]:
@@ -190,12 +245,25 @@ class ImageClassification(Task[Image, Images]):
         parts = [self.logits(model, part.images).log_softmax(-1).cpu() for part in self.batches(held_out, 512)]
         log_probs, labels = torch.cat(parts), held_out.labels.cpu()
         names = [printable(name) for name in self.classes]
+        descended = not hasattr(model, "fit")  # what is fitted sees each training picture once, as it is
+        shown = [self._deformed(data["train"])] if self.augmentation.kinds and descended else []
         return [
+            *shown,
             classification.confusion(log_probs, labels, names),
             classification.mistakes(log_probs, labels, names, held_out.images.cpu()),
             *classification.filters(model),
             classification.calibration(log_probs, labels),
         ]
+
+    def _deformed(self, train: Images) -> Picture:
+        """Training pictures as they are, and in each of the first epochs."""
+        some = Images(*(tensor[:6] for tensor in train))
+        forms = [some.images]
+        for epoch in range(1, 8):
+            (batch,) = self.batches(some, len(some.labels), epoch=epoch)
+            back = batching.order(len(some.labels), 0, epoch).argsort().to(batch.images.device)
+            forms.append(batch.images[back])
+        return deformation.sheet(torch.stack(forms, 1).cpu(), self.augmentation.kinds)
 
 
 def _natural(name: str | None) -> tuple[int, int, str]:

@@ -21,6 +21,7 @@ from tests.reliability.children import snapshot
 
 WORDS = {
     "images": ("image-classification", "model=mlp", "epochs=4", "hidden_sizes=32", "dropout=0.3"),
+    "deformed images": ("image-classification", "model=mlp", "epochs=4", "hidden_sizes=32", "augment=strong,elastic,mixup"),
     "text": ("text-generation", "BOOK", "model=lstm", "epochs=2", "max_steps=60", "hidden_size=16", "embedding_size=8",
              "sequence_length=32", "batch_size=8", "dropout=0.3"),
     "series": ("time-series-forecasting", "model=gru", "epochs=12", "hidden_size=8", "dropout=0.2"),

@@ -40,6 +40,7 @@ class Case(NamedTuple):
 CASES = {
     "mlp": Case("image-classification", "mlp", IMAGES),
     "mlp by sgd, clipped": Case("image-classification", "mlp", IMAGES | {"optimizer": "sgd", "clip_norm": 0.5}),
+    "mlp, deformed": Case("image-classification", "mlp", IMAGES | {"augment": ("strong", "elastic", "mixup")}),
     "mlp, accumulated": Case("image-classification", "mlp", IMAGES | {"accumulate": 3, "weight_decay": 0.1}, 130),
     "mlp, normalised": Case(
         "image-classification", "mlp", IMAGES | {"batch_norm": True, "optimizer": "sgd", "learning_rate": 0.001}, 130
@@ -138,9 +139,12 @@ def equal(folder: Path, world: World) -> None:
         ran(f"{name} in float32", CASES[name], folder, world, exact=False)
 
 
+FEW = ("mlp", "mlp, deformed", "mlp, accumulated", "mlp, normalised", "text lstm")
+
+
 def few(folder: Path, world: World) -> None:
     """The cases in which something is short: the last batch, the group of batches, the streams."""
-    for name in ("mlp", "mlp, accumulated", "mlp, normalised", "text lstm"):
+    for name in FEW:
         ran(name, CASES[name], folder, world)
 
 
@@ -152,7 +156,11 @@ def sharded(folder: Path, world: World) -> None:
 
 
 DRAWING = {
-    "images": Case("image-classification", "mlp", IMAGES | {"dropout": 0.3, "batch_norm": True, "epochs": 3}),
+    "images": Case(
+        "image-classification",
+        "mlp",
+        IMAGES | {"dropout": 0.3, "batch_norm": True, "epochs": 3, "augment": ("crop", "elastic", "mixup")},
+    ),
     "text": Case("text-generation", "lstm", TEXT | {"dropout": 0.3, "num_layers": 2}, 900),
 }
 

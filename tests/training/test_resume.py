@@ -22,6 +22,10 @@ from samoyed.training.prepare import prepare
 CASES = {
     "images": ("image-classification", "mlp", {"epochs": 3, "dropout": 0.3, "batch_size": 100, "batch_norm": True}),
     "images by sgd": ("image-classification", "lenet", {"epochs": 3, "dropout": 0.3, "optimizer": "sgd", "accumulate": 3}),
+    "images deformed": (
+        "image-classification", "lenet",
+        {"epochs": 3, "batch_size": 100, "accumulate": 3, "augment": ("strong", "elastic", "random_flip", "mixup")},
+    ),
     "text": (
         "text-generation", "lstm",
         {"epochs": 2, "dropout": 0.3, "hidden_size": 16, "num_layers": 2, "embedding_size": 8, "max_steps": 30, "batch_size": 8, "sequence_length": 32},

@@ -24,8 +24,6 @@ of = importlib.util.module_from_spec(_spec)
 sys.modules["samoyed_processes"] = of
 _spec.loader.exec_module(of)
 
-FEW = ("mlp", "mlp, accumulated", "mlp, normalised", "text lstm")
-
 
 def run(size: int, work: str, folder: Path) -> Path:
     ended = of.processes(size, work, folder)
@@ -77,7 +75,7 @@ def test_two_processes_take_the_steps_of_one(name: str, rank: int, one: Path, tw
     same(of.kept(one, name), of.kept(two, name, rank), 1e-10)
 
 
-@pytest.mark.parametrize("name", FEW)
+@pytest.mark.parametrize("name", of.FEW)
 def test_three_processes_take_the_steps_of_one(name: str, one: Path, three: Path) -> None:
     for rank in range(3):
         same(of.kept(one, name), of.kept(three, name, rank), 1e-10)
