@@ -10,8 +10,8 @@ import math
 import os
 import shutil
 import tempfile
-from pathlib import Path
-from typing import Any, BinaryIO, TypeVar
+from collections.abc import Iterator
+from typing import Any, BinaryIO, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,7 +62,7 @@ class Spool:
         arrays = {
             field.name: value
             for field in dataclasses.fields(example)
-            if isinstance(value := getattr(example, field.name), np.ndarray)
+            if isinstance(value := getattr(example, field.name), np.ndarray) and not _mapped(value)
         }
         size = sum(array.nbytes for array in arrays.values())
         if self.held + size <= self.limit:
@@ -109,22 +109,26 @@ class Growing:
             return np.memmap(file, self.dtype, "r+")
 
     def _spill(self) -> None:
-        folder = cache_folder() / "spool"
-        try:
+        with said():
             if self._file is None:
-                folder.mkdir(parents=True, exist_ok=True)
-                self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115
+                self._file = on_disk(0)
             for part in self._parts:
                 self._file.write(part.data)
             self._file.flush()
-        except OSError as error:
-            raise _no_room(folder, error) from error
         self._parts, self._held = [], 0
 
 
-def _in_file(shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
-    folder, size = cache_folder() / "spool", math.prod(shape) * np.dtype(dtype).itemsize
-    try:
+def in_memory() -> BinaryIO:
+    """A file without a name in memory; where the system has none such, on the disk."""
+    with contextlib.suppress(AttributeError, OSError):
+        return os.fdopen(os.memfd_create("samoyed"), "w+b")
+    return on_disk(0)
+
+
+def on_disk(size: int) -> BinaryIO:
+    """A file without a name that has room for `size` bytes and is read and written from its beginning. Raises UsageError."""
+    folder = cache_folder() / "spool"
+    with said():
         folder.mkdir(parents=True, exist_ok=True)
         free = shutil.disk_usage(folder).free
         if size > free:
@@ -132,16 +136,37 @@ def _in_file(shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
                 f"the data take {size / 1e9:,.1f} GB more than memory holds, and the disk at {folder} has {free / 1e9:,.1f}",
                 remedy="set a smaller size, or SAMOYED_CACHE to a larger disk",
             )
-        with tempfile.TemporaryFile(dir=folder) as file:
-            if hasattr(os, "posix_fallocate"):
+        file: Any = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115
+        if size and hasattr(os, "posix_fallocate"):
+            try:
                 os.posix_fallocate(file.fileno(), 0, size)  # else a disk that fills up later would end the process
-            return np.memmap(file, dtype, "w+", shape=shape)
+            except OSError:
+                file.close()
+                raise
+        return cast(BinaryIO, file)
+
+
+@contextlib.contextmanager
+def said() -> Iterator[None]:
+    """Raises UsageError in place of what the system says of a disk."""
+    try:
+        yield
     except OSError as error:
-        raise _no_room(folder, error) from error
+        raise UsageError(
+            f"the data do not fit in memory, and cannot be kept in {cache_folder() / 'spool'}: "
+            f"{(error.strerror or str(error)).lower()}",
+            remedy="set SAMOYED_CACHE to a folder on a larger disk",
+        ) from error
 
 
-def _no_room(folder: Path, error: OSError) -> UsageError:
-    return UsageError(
-        f"the data do not fit in memory, and cannot be kept in {folder}: {(error.strerror or str(error)).lower()}",
-        remedy="set SAMOYED_CACHE to a folder on a larger disk",
-    )
+def _in_file(shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
+    with said(), on_disk(math.prod(shape) * np.dtype(dtype).itemsize) as file:
+        return np.memmap(file, dtype, "w+", shape=shape)
+
+
+def _mapped(array: NDArray[Any]) -> bool:
+    """Whether the numbers lie in a file already."""
+    base: Any = array
+    while isinstance(base, np.ndarray) and not isinstance(base, np.memmap):
+        base = base.base
+    return isinstance(base, np.memmap)

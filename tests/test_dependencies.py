@@ -16,8 +16,8 @@ FILES = {str(path.relative_to(ROOT)): path for path in sorted(ROOT.rglob("*.py")
 LAYERS = {  # a folder, and what of the project its files may import at the head or inside a function
     "layers": ("files", "layers", "settings"),
     "models": ("layers", "models", "settings"),
-    "sources": ("catalog", "errors", "examples", "files", "settings", "sources", "spool"),
-    "features": ("errors", "features", "files", "settings", "spool", "stored"),
+    "sources": ("catalog", "crew", "errors", "examples", "files", "settings", "sources", "spool"),
+    "features": ("crew", "errors", "features", "files", "settings", "spool", "stored"),
     "decoding": ("batching", "decoding", "layers"),
     "samples": ("errors", "examples", "files", "samples", "sources"),
     "tasks": (

@@ -12,7 +12,7 @@ from PIL import Image as Pillow
 from pydantic import model_validator
 from torch import Tensor
 
-from samoyed import spool
+from samoyed import crew, spool
 from samoyed.stored import Stored
 
 _LARGEST_AS_IS = 64
@@ -58,16 +58,19 @@ class Pixels:
         else:
             height = width = min(_LARGEST_AS_IS, int(np.median([min(p.shape[:2]) for p in pictures])))
         made = cls(max(p.shape[2] for p in pictures), height, width, [0.0], [1.0])
-        total, square, count = np.zeros(made.channels), np.zeros(made.channels), 0
+        first, end = crew.share(len(pictures))
+        counts = np.zeros((made.channels, 256), np.int64)  # how often each channel has each value: sums of it are exact
         some = max(1, _VALUES_AT_ONCE // (made.channels * height * width))
-        for start in range(0, len(pictures), some):
-            stack = made.stack(pictures[start : start + some]).numpy() / 255.0
-            total += stack.sum(axis=(0, 2, 3))
-            square += (stack**2).sum(axis=(0, 2, 3))
-            count += stack.size // made.channels
-        mean = total / count
+        for start in range(first, end, some):
+            part = pictures[start : min(start + some, end)]
+            rows = spool.empty((len(part), made.channels, height, width))
+            made._fill(rows, part)
+            counts += [np.bincount(rows[:, c].reshape(-1), minlength=256) for c in range(made.channels)]
+        counts = crew.summed(counts)
+        values, count = np.arange(256), counts[0].sum()
+        mean = counts @ values / (255 * count)
         made.mean = mean.tolist()
-        made.deviation = np.sqrt(np.maximum(square / count - mean**2, 1e-6)).tolist()
+        made.deviation = np.sqrt(np.maximum(counts @ values**2 / (255**2 * count) - mean**2, 1e-6)).tolist()
         return made
 
     def stack(self, pictures: Iterable[NDArray[np.uint8]]) -> Tensor:
@@ -76,10 +79,8 @@ class Pixels:
         Where they do not fit in memory they lie in a file. Raises UsageError where the disk has no room for them either.
         """
         listed = list(pictures)
-        made = spool.empty((len(listed), self.channels, self.height, self.width))
-        for place, picture in zip(made, listed, strict=True):
-            place[...] = self._fit(picture).transpose(2, 0, 1)
-        return torch.from_numpy(made)
+        shape = (len(listed), self.channels, self.height, self.width)
+        return torch.from_numpy(crew.filled(shape, lambda rows, start: self._fill(rows, listed[start:])))
 
     def normalise(self, images: Tensor) -> Tensor:
         """uint8 [B, C, H, W] -> float32, mean 0 and deviation 1 per channel over the training split."""
@@ -90,6 +91,11 @@ class Pixels:
     def state(self) -> dict[str, Any]:
         """As JSON."""
         return dict(vars(self))
+
+    def _fill(self, rows: NDArray[np.uint8], pictures: Iterable[NDArray[np.uint8]]) -> None:
+        """Brings as many pictures as there are rows [B, C, H, W] into them."""
+        for place, picture in zip(rows, pictures, strict=False):
+            place[...] = self._fit(picture).transpose(2, 0, 1)
 
     def _fit(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
         height, width, channels = pixels.shape

@@ -14,7 +14,7 @@ import os
 import threading
 import time
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -23,8 +23,10 @@ from numpy.typing import NDArray
 from PIL import Image as Pillow
 from PIL import ImageOps, UnidentifiedImageError
 
+from samoyed.crew import current
 from samoyed.errors import SamoyedError
 from samoyed.files import cache_folder, write_bytes
+from samoyed.sources import MOST_DAMAGED
 from samoyed.spool import limit
 
 FORMATS = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM")
@@ -57,7 +59,34 @@ def decode(file: Path | bytes, longest_side: int | None) -> Pixels:
 
 
 def decode_all(paths: Sequence[Path], longest_side: int | None) -> Iterator[Pixels | Unreadable]:
-    """Decodes in parallel, in order, a damaged picture as its exception. Slow work is kept in the cache."""
+    """Decodes in parallel, in order, a damaged picture as its exception. Slow work is kept in the cache, and several processes
+    of one machine divide it."""
+    return _divided(paths, lambda start, stop: _kept(paths[start:stop], longest_side))
+
+
+def decode_parts(
+    names: Sequence[object], files: Callable[[int, int], Iterable[Path | bytes]], longest_side: int | None
+) -> Iterator[Pixels | Unreadable]:
+    """As `decode_all` without the cache: `files(start, stop)` gives the files of some of `names`."""
+    return _divided(names, lambda start, stop: decode_many(files(start, stop), longest_side))
+
+
+def _divided(
+    names: Sequence[object], decoded: Callable[[int, int], Iterator[Pixels | Unreadable]]
+) -> Iterator[Pixels | Unreadable]:
+    """What `decoded(start, stop)` gives, of all that is named, or of this process's share with what the others made."""
+    crew = current()
+    if crew is None:
+        return decoded(0, len(names))
+
+    def made(start: int, stop: int) -> Iterator[Pixels | str]:
+        return (str(one) if isinstance(one, Unreadable) else one for one in decoded(start, stop))
+
+    found = crew.arrays([str(name) for name in names], made, most=max(1, MOST_DAMAGED * len(names)))
+    return (Unreadable(one) if isinstance(one, str) else one for one in found)
+
+
+def _kept(paths: Sequence[Path], longest_side: int | None) -> Iterator[Pixels | Unreadable]:
     kept = _cache_file(paths, longest_side)
     found = _load(kept) if kept is not None else None
     if found is not None:
@@ -83,7 +112,8 @@ def decode_all(paths: Sequence[Path], longest_side: int | None) -> Iterator[Pixe
 def decode_many(files: Iterable[Path | bytes], longest_side: int | None) -> Iterator[Pixels | Unreadable]:
     """Decodes in parallel, in order, some at a time; a damaged picture as its exception."""
     waiting = iter(files)
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    crew = current()
+    with ThreadPoolExecutor(max(1, (os.cpu_count() or 1) // (crew.size if crew else 1))) as pool:
         while some := list(itertools.islice(waiting, _AT_ONCE)):
             with _silence():
                 decoded = list(pool.map(lambda file: _try(file, longest_side), some))

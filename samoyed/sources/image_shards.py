@@ -4,6 +4,7 @@ A picture's class is the folder that it lies in (cat/1.jpg), or stands beside it
 are read as bytes and nothing is unpacked, so that neither their paths nor links in them can reach anywhere.
 """
 
+import itertools
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
@@ -13,7 +14,7 @@ from samoyed.errors import DataError
 from samoyed.examples import Image
 from samoyed.sources import Source
 from samoyed.sources._paths import plural, visible
-from samoyed.sources._pictures import MOST_BYTES, SUFFIXES, Unreadable, decode_many
+from samoyed.sources._pictures import MOST_BYTES, SUFFIXES, Pixels, Unreadable, decode_parts
 
 _LABELS = (".cls", ".txt")
 _LONGEST_LABEL = 200
@@ -27,6 +28,11 @@ class _Member(NamedTuple):
     start: int
     size: int
     label: str
+
+    @property
+    def where(self) -> str:
+        """Its place for people."""
+        return f"{self.shard}:{self.name}"
 
 
 class ImageShards(Source):
@@ -64,17 +70,20 @@ class ImageShards(Source):
         return len(self.members)
 
     def examples(self) -> Iterator[Image]:
-        for member, pixels in zip(self.members, decode_many(self._bytes(), self.longest_side), strict=True):
-            where = f"{member.shard}:{member.name}"
+        for member, pixels in zip(self.members, self._decoded(), strict=True):
+            where = member.where
             if isinstance(pixels, Unreadable):
                 self.skip(where, str(pixels))
             else:
                 yield Image(pixels, member.label, where)
 
-    def _bytes(self) -> Iterator[bytes]:
-        for shard in dict.fromkeys(member.shard for member in self.members):
+    def _decoded(self) -> Iterator[Pixels | Unreadable]:
+        return decode_parts([member.where for member in self.members], self._bytes, self.longest_side)
+
+    def _bytes(self, start: int, stop: int) -> Iterator[bytes]:
+        for shard, members in itertools.groupby(self.members[start:stop], lambda member: member.shard):
             with shard.open("rb") as file:
-                for member in (m for m in self.members if m.shard == shard):
+                for member in members:
                     file.seek(member.start)
                     yield file.read(member.size)
 

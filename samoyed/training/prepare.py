@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from samoyed import batching
+from samoyed.crew import Crew, divided
 from samoyed.errors import UsageError
 from samoyed.plan import Plan
 from samoyed.reporting import tensorboard
@@ -42,7 +43,7 @@ class Prepared:
 
 
 def prepare(plan: Plan, reporter: Reporter, world: World = ALONE) -> Prepared:
-    """Reads, divides, fits and builds, in every process alike. The same plan and data give the same weights. Raises UsageError
+    """Reads, divides, fits and builds, in every process alike; those of one machine divide the reading. The same plan and data give the same weights. Raises UsageError
     and DataError."""
     trainer = Trainer(**plan.settled["training"])
     device = device_of(trainer.device)
@@ -51,6 +52,14 @@ def prepare(plan: Plan, reporter: Reporter, world: World = ALONE) -> Prepared:
     if trainer.tensorboard:
         tensorboard.needed()
     task: Task[Any, Any] = plan.task_form.load()(**plan.settled["task"])
+    crew = Crew(world.each, world.rank, world.here, reporter.track) if world.size > 1 else None
+    with divided(crew):
+        return _prepared(plan, trainer, task, device, reporter, world)
+
+
+def _prepared(
+    plan: Plan, trainer: Trainer, task: Task[Any, Any], device: torch.device, reporter: Reporter, world: World
+) -> Prepared:
     gathered = gather(task, plan.data, reporter)
     split = task.split(gathered.parts, trainer.seed)
     task.fit(split.train)

@@ -46,8 +46,10 @@ class World:
         letters: Letters | None = None,
         neighbours: Sequence[int] = (),
         device: torch.device | None = None,
+        here: Sequence[int] = (0,),
     ) -> None:
         self.rank, self.size, self.weight = rank, size, 1.0
+        self.here = here  # the ranks of the processes on this machine
         self.device = device or torch.device(
             "cpu"
         )  # where numbers travel: NCCL's trees grow with the logarithm of `size`
@@ -114,39 +116,44 @@ class World:
         mine: R | None = self._agreed(work if self.first else lambda: None)[0]
         return mine
 
+    def each(self, work: Callable[[], Any]) -> list[Any]:
+        """What `work` gives in each process, as JSON, by rank. An error in one is raised in every one; where data are at fault,
+        which are divided, in the same words."""
+        return self._agreed(work, divided=True)[1]
+
     def told(self, work: Callable[[], R]) -> R:
         """What `work` gives in the first process, as JSON, in all of them."""
-        said: R = self._agreed(work if self.first else lambda: None)[1]
+        said: R = self._agreed(work if self.first else lambda: None)[1][0]
         return said
 
     def wait(self) -> None:
         """Until all are here."""
         self.gather(None)
 
-    def _agreed(self, work: Callable[[], Any]) -> tuple[Any, Any]:
-        """(what `work` gives here, what it gives in the first as far as that is JSON)."""
+    def _agreed(self, work: Callable[[], Any], divided: bool = False) -> tuple[Any, list[Any]]:
+        """(what `work` gives here, what it gives in each as far as that is told: texts, and where work is `divided`, all)."""
         if self._letters is None:
-            return (done := work()), done
+            return (done := work()), [done]
         done = None
         raised: Exception | None = None
         try:
             done = work()
-            letter = {"done": done if isinstance(done, str | None) else None}
-        except SamoyedError as error:
-            raised, letter = error, {"kind": type(error).__name__, **vars(error)}
-        except Exception as error:  # whatever it is, the others must hear of it or would wait in vain
-            raised, letter = error, {"kind": "RunError", "problem": f"{type(error).__name__}: {error}"}
+            letter = {"done": done if divided or isinstance(done, str | None) else None}
+        except Exception as error:
+            if getattr(error, "everywhere", False):  # all have heard of it: within this work, others were agreed on
+                raise
+            raised, letter = error, _told(error)
         found = self.gather(letter)
         failed = [(rank, other) for rank, other in enumerate(found) if "kind" in other]
         if not failed:
-            return done, found[0]["done"]
-        if raised is None:
-            rank, other = failed[0]
-            where = f"process {rank}: {other['where']}" if other.get("where") else f"process {rank}"
+            return done, [other["done"] for other in found]
+        rank, other = failed[0]
+        if raised is None or (divided and rank != self.rank):
+            names = [f"process {rank}"] * (not divided or other["kind"] != "DataError")
             kind: type[SamoyedError] = getattr(errors, other["kind"])
-            raised = kind(other["problem"], where=where, remedy=other.get("remedy"))
-        if isinstance(raised, SamoyedError):
-            raised.everywhere = True
+            where = ": ".join(names + [other["where"]] * bool(other.get("where")))
+            raised = kind(other["problem"], where=where or None, remedy=other.get("remedy"))
+        vars(raised)["everywhere"] = True
         raise raised
 
     # A process that is lost
@@ -174,6 +181,13 @@ class World:
         said = str(error)
         named = ("gloo/", "NCCL", "ncclUnhandled", "Connection closed by peer", "Connection reset by peer")
         return self.size > 1 and (isinstance(error, dist.DistError) or any(word in said for word in named))
+
+
+def _told(error: Exception) -> dict[str, Any]:
+    """An error as JSON. Whatever it is, the others must hear of it or would wait in vain."""
+    if isinstance(error, SamoyedError):
+        return {"kind": type(error).__name__, "problem": error.problem, "where": error.where, "remedy": error.remedy}
+    return {"kind": "RunError", "problem": f"{type(error).__name__}: {error}"}
 
 
 ALONE = World()
@@ -204,8 +218,9 @@ def joined(device: str, stopping: Callable[[], bool] = lambda: False) -> Iterato
     prefix, present = assemble(store, rank, size)
     store = PrefixStore(prefix, store)
     letters = Letters(store, rank, present, stopping)
-    neighbours = [one.pid for one in present if one.host == present[rank].host and one.pid != os.getpid()]
-    world = World(rank, size, letters, neighbours, torch.device(kind))
+    here = [other for other, one in enumerate(present) if one.host == present[rank].host]
+    neighbours = [present[other].pid for other in here if other != rank]
+    world = World(rank, size, letters, neighbours, torch.device(kind), here)
     try:
         dist.init_process_group(
             "cpu:gloo,cuda:nccl" if kind == "cuda" else "gloo",

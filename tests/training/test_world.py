@@ -51,19 +51,8 @@ def three(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return run(3, "few", tmp_path_factory.mktemp("three"))
 
 
-def close(a: Any, b: Any, tolerance: float) -> bool:
-    """Whether two outcomes are equal, their numbers within a relative tolerance."""
-    if isinstance(a, dict):
-        return a.keys() == b.keys() and all(close(a[key], b[key], tolerance) for key in a)
-    if isinstance(a, list):
-        return len(a) == len(b) and all(close(x, y, tolerance) for x, y in zip(a, b, strict=True))
-    if isinstance(a, float):
-        return abs(a - b) <= tolerance * max(1.0, abs(a))
-    return bool(a == b)
-
-
 def same(one: tuple[Any, Any], other: tuple[Any, Any], tolerance: float) -> None:
-    assert close(one[0], other[0], tolerance), (one[0], other[0])
+    assert of.close(one[0], other[0], tolerance), (one[0], other[0])
     assert one[1].keys() == other[1].keys()
     for name, tensor in one[1].items():
         assert float((tensor - other[1][name]).abs().max()) <= tolerance, name
