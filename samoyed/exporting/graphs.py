@@ -32,13 +32,13 @@ class Pictures(nn.Module):
 
     def __init__(self, task: Any, model: nn.Module) -> None:
         super().__init__()
-        self.model = model
+        self.task, self.model = task, model
         self.register_buffer("mean", torch.tensor(task.pixels.mean).view(-1, 1, 1) * 255)
         self.register_buffer("scale", 1 / (torch.tensor(task.pixels.deviation).view(-1, 1, 1) * 255))
 
     def forward(self, images: Tensor) -> Tensor:
-        """Normalised as in training."""
-        logits: Tensor = self.model((images.float() - self.mean) * self.scale)
+        """Normalised as in training, and seen in as many views as the run's answers."""
+        logits: Tensor = self.task.viewed(self.model, (images.float() - self.mean) * self.scale)
         return logits.float().softmax(-1)
 
 

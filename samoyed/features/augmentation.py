@@ -142,6 +142,16 @@ class Augmentation:
         return torch.where(hidden, fill, images)
 
 
+def views(images: Tensor, how: str) -> list[Tensor]:
+    """The pictures [B, C, H, W] as they are, in the mirror, and each of both moved by a pixel, its border repeated."""
+    found = [images] if how == "one" else [images, images.flip(3)]
+    if how == "shifted":
+        height, width = images.shape[2:]
+        padded = [functional.pad(view, (1, 1, 1, 1), "replicate") for view in found]
+        found += [view[:, :, by : by + height, by : by + width] for view in padded for by in (0, 2)]
+    return found
+
+
 def _grid(matrix: Tensor, height: int, width: int) -> Tensor:
     """matrix [B, 2, 2] in pixels about the centre -> where each pixel is taken from [B, H, W, 2], each side counting 2."""
     sides = torch.tensor([width / 2, height / 2])

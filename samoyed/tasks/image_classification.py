@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from samoyed import batching
 from samoyed.errors import DataError, UsageError, printable
 from samoyed.examples import Image
-from samoyed.features.augmentation import KINDS, Augmentation, chosen
+from samoyed.features.augmentation import KINDS, MIRRORS, Augmentation, chosen, views
 from samoyed.features.pixels import Pixels, PixelsState
 from samoyed.objectives import Mean, classifier_loss, full
 from samoyed.reporting import classification, deformation
@@ -61,12 +61,14 @@ class ImageClassification(Task[Image, Images]):
             elastic, colour, cutout, mixup; or light (crop, flip), strong (crop, flip, affine, colour, cutout), none; auto is
             light for colour pictures and none for grey ones, and never mirrors classes named by numbers or single letters.
         augment_strength: Factor on how far pictures are deformed.
+        test_views: Of how many views an answer is the mean: one, mirror (two), shifted (six: each also moved by a pixel to both
+            sides along the diagonal); auto is mirror where training pictures are mirrored.
         class_weights: balanced makes every class count alike in the loss, however many pictures it has.
 
     Examples:
         samoyed train image-classification photos/ model=lenet epochs=20
         samoyed train image-classification labels.csv model=mlp hidden_sizes=512,256 dropout=0.3
-        samoyed train image-classification photos/ augment=light,colour epochs=40
+        samoyed train image-classification photos/ model=whitened_conv augment=light,colour epochs=40
         samoyed train image-classification
     """
 
@@ -90,10 +92,12 @@ class ImageClassification(Task[Image, Images]):
             ], ...
         ] = ("auto",),
         augment_strength: Positive = 1.0,
+        test_views: Literal["auto", "one", "mirror", "shifted"] = "auto",
         class_weights: Literal["none", "balanced"] = "none",
     ) -> None:  # fmt: skip
         self.image_size, self.label_smoothing = image_size, label_smoothing
         self.augment, self.augment_strength, self.class_weights = augment, augment_strength, class_weights
+        self.test_views = test_views
         self.weights: list[float] = []
 
     def source_options(self) -> dict[str, Any]:
@@ -203,8 +207,17 @@ class ImageClassification(Task[Image, Images]):
         return {"error": Mean.of((log_probs.argmax(-1) != batch.labels).float()), "loss": Mean.of(surprise)}
 
     def logits(self, model: nn.Module, images: Tensor) -> Tensor:
-        """uint8 [B, C, H, W] -> [B, classes]."""
-        return full(model(self.pixels.normalise(images)))
+        """uint8 [B, C, H, W] -> [B, classes], the mean over the views of `test_views`."""
+        return self.viewed(model, self.pixels.normalise(images))
+
+    def viewed(self, model: nn.Module, shown: Tensor) -> Tensor:
+        """As `logits`, of normalised pictures float [B, C, H, W]."""
+        how = self.test_views
+        if how == "auto":
+            mirrored = set(MIRRORS) & set(self.augmentation.kinds) and not hasattr(model, "fit")
+            how = "mirror" if mirrored else "one"
+        answers = [full(model(view)) for view in views(shown, how)]
+        return answers[0] if len(answers) == 1 else torch.stack(answers).mean(0)
 
     def fitting(self, data: Images) -> tuple[Tensor, ...]:
         return self.pixels.normalise(data.images), data.labels

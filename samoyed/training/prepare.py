@@ -21,6 +21,7 @@ from samoyed.training.trainer import Trainer
 from samoyed.training.world import ALONE, World
 
 SPLITS = ("train", "valid", "test")
+_BEGUN_WITH = 5_000  # training examples that a model may begin with
 
 
 @dataclass
@@ -73,9 +74,20 @@ def _prepared(
     sharded = world.size > 1 and not hasattr(model, "fit") and _shards(trainer.distribute, model, device)
     model = model if sharded else model.to(device)
     data = {name: to_device(task.collate(part), device) for name, part in zip(SPLITS, split[:3], strict=True)}
+    begin = getattr(model, "begin", None)  # some models take their first layer from the pictures themselves
+    if begin is not None:
+        begin(task.fitting(_evenly(data["train"]))[0])
     if world.size > 1:  # from here on every process draws for itself: dropout differs from row to row
         torch.manual_seed(batching.generator(trainer.seed, world.rank).initial_seed())
     return Prepared(plan, trainer, task, model, split, data, rows, sharded)
+
+
+def _evenly(rows: Any) -> Any:
+    """At most `_BEGUN_WITH` rows of a batch, spread evenly over it: classes may lie in it one after the other."""
+    count = len(rows[0])
+    if count <= _BEGUN_WITH:
+        return rows
+    return batching.take(rows, torch.linspace(0, count - 1, _BEGUN_WITH).long().to(rows[0].device))
 
 
 def rebuilt(job: Prepared) -> nn.Module:

@@ -66,6 +66,13 @@ def test_the_file_answers_as_the_run(task: str, model: str, trained: Callable[[s
     assert found["difference"] <= AGREES
 
 
+def test_the_file_sees_as_many_views_as_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = samples.load
+    monkeypatch.setattr(samples, "load", lambda name: (whole(name)[0][:150], whole(name)[1]))
+    run = samoyed.train("image-classification", test_views="shifted", out=tmp_path / "run", quiet=True, max_steps=2)
+    assert export(run, tmp_path / "file")["difference"] <= AGREES
+
+
 @pytest.mark.parametrize(
     "layer",
     [

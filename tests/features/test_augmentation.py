@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 from scipy import ndimage
-from torch import Tensor
+from torch import Tensor, nn
 
 from samoyed import batching
 from samoyed.examples import Image
@@ -187,3 +187,33 @@ def test_batches_are_a_function_of_seed_epoch_and_place() -> None:
     assert not torch.equal(first[0][0].images, first[1][0].images)
     other = next(iter(task.batches(rows, 7, seed=2, epoch=1)))
     assert not torch.equal(other.images, first[0][0].images)
+
+
+@pytest.mark.parametrize(("how", "count"), [("one", 1), ("mirror", 2), ("shifted", 6)])
+def test_an_answer_is_the_mean_of_its_views(how: str, count: int) -> None:
+    task, rows = task_of("none")
+    task.test_views = how  # type: ignore[assignment]
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Flatten(), nn.Linear(3 * 12 * 16, 2), nn.Tanh())
+    shown = task.pixels.normalise(rows.images).numpy()
+    seen = [shown, shown[:, :, :, ::-1]]
+    for view in seen[:2]:
+        padded = np.pad(view, ((0, 0), (0, 0), (1, 1), (1, 1)), "edge")
+        seen += [padded[:, :, :12, :16], padded[:, :, 2:, 2:]]
+    answers = [model(torch.from_numpy(view.copy())) for view in seen[:count]]
+    assert torch.allclose(task.logits(model, rows.images), sum(answers) / count, atol=1e-6)
+
+
+def test_answers_are_of_the_mirror_too_where_training_pictures_are() -> None:
+    class Left(nn.Module):
+        def forward(self, images: Tensor) -> Tensor:
+            return images[:, :2, 0, 0]
+
+    for augment, mirrored in (("flip", True), ("crop", False)):
+        task, rows = task_of(augment)
+        answers = task.logits(Left(), rows.images)
+        assert torch.equal(answers, task.logits(Left(), rows.images.flip(3))) == mirrored
+    fitted = Left()
+    fitted.fit = None  # type: ignore[assignment]
+    task, rows = task_of("flip")
+    assert not torch.equal(task.logits(fitted, rows.images), task.logits(fitted, rows.images.flip(3)))
