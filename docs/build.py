@@ -24,7 +24,7 @@ _REPORTS = {
     "automatic-speech-recognition": ("transcripts", "heard", "curves"),
     "text-line-recognition": ("transcripts", "heard", "curves"),
     "translation": ("examples", "alignment", "length", "phrases", "curves"),
-    "time-series-forecasting": ("forecast", "horizon", "curves"),
+    "time-series-forecasting": ("forecast", "horizon", "origins", "curves"),
 }
 
 

@@ -89,7 +89,7 @@ def test_what_a_run_holds(made: Runs, task: str) -> None:
     plots = {
         IMAGES: ["calibration", "confusion", "curves", "mistakes"],
         TEXT: ["curves", "samples", "surprise"],
-        SERIES: ["curves", "forecast", "horizon"],
+        SERIES: ["curves", "forecast", "horizon", "origins"],
     }[task]
     assert names == sorted(
         [*NEEDED, "environment.json", "last.safetensors", "manifest.json", "metrics.jsonl", "report.html"]
@@ -481,6 +481,7 @@ ABSURD: dict[tuple[str, str], tuple[Any, ...]] = {
     (SERIES, "scale.mean"): (None, [], "a", [math.nan], [1, 2, 3], 5),
     (SERIES, "scale.deviation"): (None, [], [0.0], ["a"]),
     (SERIES, "scale.log"): (None, [], "a", [5], [math.nan]),
+    (SERIES, "calendar"): (None, 5, ["month"], "year", [1]),
     (SERIES, "band"): ("a", [], ["a"], {}, [1.0] * 3),
 }
 

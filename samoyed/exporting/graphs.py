@@ -105,6 +105,8 @@ def _pictures(run: Run, model: nn.Module) -> Graph:
 
 def _forecasts(run: Run, model: nn.Module) -> Graph:
     task: Any = run.task
+    if task.cycles:
+        raise UsageError("a forecaster that sees the calendar cannot be exported", remedy="train it with calendar=none")
     draw = torch.Generator().manual_seed(0)
     values = torch.randn(2, task.steps_back, len(task.columns), dtype=torch.float64, generator=draw).cumsum(1) * 0.1
     shown = values * torch.tensor(task.scale.deviation) + torch.tensor(task.scale.mean)

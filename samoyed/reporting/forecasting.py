@@ -3,9 +3,9 @@
 Legend: N windows, H horizon.
 """
 
+import math
 from typing import Any
 
-import torch
 from torch import nn
 
 from samoyed.reporting.figures import COLOURS, figure
@@ -34,8 +34,7 @@ def against_truth(task: Any, model: nn.Module, split: Split, test: Any) -> Pictu
                 x, shown[k], color=colour, linestyle=style, marker=marker, markersize=3, label=kind if k == 0 else None
             )
             if kind == "this network" and task.band is not None:
-                band = torch.tensor(task.band)
-                low, high = (task.scale.backward(forecast[k].cpu() + s * band) for s in (-1, 1))
+                low, high = task.interval(forecast[k].cpu())
                 axes.fill_between(x, low, high, color=colour, alpha=0.15, linewidth=0)
     axes.axvline(context - 0.5, color=COLOURS[6], linewidth=0.8, linestyle="--")
     marks = _ticks(len(series.times[:end]))
@@ -44,7 +43,7 @@ def against_truth(task: Any, model: nn.Module, split: Split, test: Any) -> Pictu
     axes.legend(loc="upper left", ncols=3)
     caption = (
         f"Right of the dashed line is the test split: every {horizon} steps a forecast of the next {horizon}, made from what lay before. "
-        "The band held 80 % of the validation errors."
+        f"The band is made to hold {task.coverage:.0%} of the values, from the validation errors."
     )
     return Picture("forecast", "Forecast against truth", caption, drawn)
 
@@ -69,6 +68,37 @@ def by_horizon(task: Any, model: nn.Module, test: Any) -> Picture:
     axes.set_ylim(0, 1.2 * axes.get_ylim()[1])
     axes.legend(loc="upper left", ncols=3)
     return Picture("horizon", "Error by distance", f"Over all {len(test.past)} windows of the test split.", drawn)
+
+
+def by_origin(task: Any, model: nn.Module, split: Split, test: Any) -> Picture:
+    """The back-test: root mean squared error over the horizon of the forecast made after each moment of the test split."""
+    truth = task.scale.backward(test.future)
+    times = [time for series in split.test for time in series.times[task.steps_back - 1 : -task.steps_ahead]]
+    drawn, axes = figure(7.6, 3.0)
+    last, season = task.naive(test.past)
+    together = math.ceil(len(times) / 40)  # origins to a point
+    for kind, forecast, colour, marker in (
+        ("this network", task.forecast(model, test.past), COLOURS[0], "o"),
+        ("one season ago", season, COLOURS[1], "s"),
+        ("last value", last, COLOURS[2], "^"),
+    ):
+        if kind == "one season ago" and task.period == 1:
+            continue
+        squares = (task.scale.backward(forecast) - truth).square().mean(1).cpu().split(together)
+        error = [float(part.mean().sqrt()) for part in squares]
+        axes.plot(range(0, len(times), together), error, color=colour, marker=marker, markersize=4, label=kind)
+    marks = _ticks(len(times))
+    axes.set_xticks(marks, [times[i] for i in marks])
+    axes.set_xlabel("last moment known to the forecast")
+    axes.set_ylabel(f"RMSE, {task.column}")
+    axes.set_ylim(0, 1.2 * axes.get_ylim()[1])
+    axes.legend(loc="upper left", ncols=3)
+    each = "one forecast" if together == 1 else f"{together} neighbouring forecasts"
+    caption = (
+        f"{len(times)} forecasts of {task.steps_ahead} steps by the moment at which they are made; the weights stay as trained. "
+        f"A point is {each}."
+    )
+    return Picture("origins", "Back-test", caption, drawn)
 
 
 def _ticks(count: int) -> list[int]:

@@ -12,15 +12,15 @@ from samoyed.examples import Series
 from samoyed.features.scale import Scale
 from samoyed.objectives import Mean, full, squared_error
 from samoyed.reporting import forecasting
-from samoyed.settings import Count
+from samoyed.settings import Count, Share
 from samoyed.sources import Source, one_file
 from samoyed.sources._arrays import series_of
 from samoyed.sources.series_table import SeriesTable, following, season_of
 from samoyed.splitting import tail
 from samoyed.tasks import Metric, Picture, Split, Task
-from samoyed.tasks._windows import State, Windows
-
-_COVERAGE = 0.8  # the share of validation errors that the drawn band holds
+from samoyed.tasks._calendar import Cycle, cycles_of, features_of
+from samoyed.tasks._intervals import half_widths
+from samoyed.tasks._windows import State, Windows, columns_of, part, refuse_short, said, unfolded
 
 
 class TimeSeriesForecasting(Task[Series, Windows]):
@@ -31,6 +31,8 @@ class TimeSeriesForecasting(Task[Series, Windows]):
 
     Splits: as named (train, valid, test), else in order of time: the last 20 % of the rows are the test, the 10 % before them
     validation. A window belongs to the split that holds all of its future; its past may reach back before the split.
+    Every window of the test split is forecast, so that its figures are a back-test from every origin; intervals are conformal, from
+    the validation errors, and their coverage and width are reported beside the error.
     Each window is seen relative to its last value, and positive series that grow are seen as logarithms.
 
     Args:
@@ -42,6 +44,9 @@ class TimeSeriesForecasting(Task[Series, Windows]):
         transform: Logarithm of the values first: auto takes it where all are positive and the largest is three times the
             smallest.
         gaps: What to do where a value or a date is missing: refuse, or interpolate in a straight line.
+        calendar: Whether the model sees where in its day, week and year each moment falls, the future's too: auto tells it the
+            cycles that go round less than twice in the context and at least twice in the training rows; all, or none.
+        coverage: The share of values that intervals are made to hold.
 
     Examples:
         samoyed train time-series-forecasting prices.csv model=gru target=close horizon=12
@@ -75,9 +80,18 @@ class TimeSeriesForecasting(Task[Series, Windows]):
         inputs: Literal["target", "all"] = "target",
         transform: Literal["auto", "log", "none"] = "auto",
         gaps: Literal["refuse", "interpolate"] = "refuse",
+        calendar: Literal["auto", "all", "none"] = "auto",
+        coverage: Share = 0.8,
     ) -> None:
         self.target, self.horizon, self.context, self.season = target, horizon, context, season
-        self.which, self.transform, self.gaps = inputs, transform, gaps
+        self.which, self.transform, self.gaps, self.calendar, self.coverage = (
+            inputs,
+            transform,
+            gaps,
+            calendar,
+            coverage,
+        )
+        self.cycles: list[Cycle] = []
         self.band: list[float] | None = None
 
     def source_options(self) -> dict[str, Any]:
@@ -95,22 +109,15 @@ class TimeSeriesForecasting(Task[Series, Windows]):
         else:
             first, last = tail(length)
             rule = f"in order of time: train to {whole.times[first - 1]}, validation to {whole.times[last - 1]}, test to {whole.times[-1]}"
-        train, valid = _part(whole, 0, first), _part(whole, max(0, first - reach), last)
-        test = parts["test"][0] if "test" in parts else _part(whole, max(0, last - reach), length)
-        needed = reach + self.steps_ahead
+        train, valid = part(whole, 0, first), part(whole, max(0, first - reach), last)
+        test = parts["test"][0] if "test" in parts else part(whole, max(0, last - reach), length)
         for name, series in (("training", train), ("validation", valid), ("test", test)):
-            if len(series.values) < needed:
-                raise DataError(
-                    f"the {name} split has {len(series.values)} rows, and one window takes {needed} "
-                    f"(context {reach} + horizon {self.steps_ahead})",
-                    where=whole.origin,
-                    remedy="set a smaller horizon or context, or give a longer series",
-                )
+            refuse_short(name, series, reach, self.steps_ahead)
         return Split([train], parts.get("valid", [valid]), [test], rule)
 
     def found(self, split: Split, sources: dict[str, Source]) -> list[tuple[str, str]]:
         series = split.train[0]
-        values = np.concatenate([series.values[:, self._place(series)], split.test[0].values[:, self._place(series)]])
+        values = np.concatenate([columns_of(s, [self.column]) for s in (series, split.test[0])])
         season = f"repeats after {self.period}" if self.period > 1 else "no season known"
         return [
             (
@@ -118,6 +125,7 @@ class TimeSeriesForecasting(Task[Series, Windows]):
                 f"{self.column}, {values.min():g} to {values.max():g}, {series.times[0]} to {split.test[0].times[-1]}, {season}",
             ),
             ("windows", f"{self.steps_back} past values -> {self.steps_ahead} future values"),
+            *([("calendar", f"where each moment falls in the {' and the '.join(self.cycles)}")] if self.cycles else []),
         ]
 
     def count(self, examples: Sequence[Series]) -> str:
@@ -126,33 +134,39 @@ class TimeSeriesForecasting(Task[Series, Windows]):
 
     def fit(self, examples: Sequence[Series]) -> None:
         self._settle(examples[0])
-        self.scale = Scale.learn(np.concatenate([self._values(e) for e in examples]), self.transform)
+        self.scale = Scale.learn(np.concatenate([columns_of(e, self.columns) for e in examples]), self.transform)
 
     def state(self) -> dict[str, Any]:
         sizes = {"horizon": self.steps_ahead, "context": self.steps_back, "season": self.period}
-        return {"target": self.column, "columns": self.columns, **sizes, "scale": self.scale.state(), "band": self.band}
+        learned = {"scale": self.scale.state(), "calendar": self.cycles, "band": self.band}
+        return {"target": self.column, "columns": self.columns, **sizes, **learned}
 
     def restore(self, state: dict[str, Any]) -> None:
         found = State.model_validate(state)
         self.column, self.columns = found.target, found.columns
         self.steps_ahead, self.steps_back, self.period = found.horizon, found.context, found.season
-        self.scale, self.band = Scale(**found.scale.model_dump()), found.band
+        self.scale, self.cycles, self.band = Scale(**found.scale.model_dump()), found.calendar, found.band
         self.target = self.column
 
     def sizes(self) -> dict[str, Any]:
+        features = len(self.columns) + 2 * len(self.cycles)
         return {
-            "input_size": len(self.columns),
-            "input_shape": (self.steps_back, len(self.columns)),
+            "input_size": features,
+            "input_shape": (self.steps_back, features),
             "season": self.period,
             "horizon": self.steps_ahead,
             "output_size": self.steps_ahead,
         }
 
     def collate(self, examples: Sequence[Series]) -> Windows:
-        """Every window of every series: past [N, T, F] and future [N, H] are views, so that overlap costs no memory."""
+        """Every window of every series: past [N, T, F] and future [N, H] are views, so that overlap costs no memory.
+
+        What the calendar says follows the columns; step t of the past is told of the moment `horizon` steps later, so that the
+        last `horizon` steps know those to be forecast.
+        """
         pasts, futures = [], []
         for series in examples:
-            values = self.scale.forward(torch.from_numpy(self._values(series))).float()
+            values = self.scale.forward(torch.from_numpy(columns_of(series, self.columns))).float()
             if not bool(values.isfinite().all()):
                 raise DataError(
                     "holds values that are not positive, and the logarithm was chosen from the training data",
@@ -162,8 +176,11 @@ class TimeSeriesForecasting(Task[Series, Windows]):
             length = self.steps_back + self.steps_ahead
             if len(values) < length:
                 raise DataError(f"has {len(values)} rows, and one window takes {length}", where=series.origin)
-            windows = values.unfold(0, length, 1).transpose(1, 2)
+            windows = unfolded(values, length)
             pasts.append(windows[:, : self.steps_back])
+            if self.cycles:
+                told = features_of(series.times, self.cycles, series.origin)[self.steps_ahead :]
+                pasts[-1] = torch.cat([pasts[-1], unfolded(told, self.steps_back)[: len(windows)]], 2)
             futures.append(windows[:, self.steps_back :, 0])
         return Windows(*(p[0] if len(p) == 1 else torch.cat(p) for p in (pasts, futures)))
 
@@ -172,33 +189,38 @@ class TimeSeriesForecasting(Task[Series, Windows]):
 
     @property
     def reported(self) -> dict[str, Metric]:
-        return {
-            "rmse": Metric(self.column, shown_as="sqrt"),
-            "mae": Metric(self.column),
-            "naive rmse": Metric(self.column, shown_as="sqrt"),
-            "seasonal rmse": Metric(self.column, shown_as="sqrt"),
-        }
+        root, mean = Metric(self.column, shown_as="sqrt"), Metric(self.column)
+        found = {"rmse": root, "mae": mean, "naive rmse": root, "seasonal rmse": root}
+        if self.band is not None:  # there are no intervals while training
+            found |= {"coverage": Metric("% of values", better="higher", percent=True), "width": mean}
+        return found
 
     def metrics(self, model: nn.Module, batch: Windows) -> dict[str, Mean]:
         truth = self.scale.backward(batch.future)
         count = torch.full((len(truth),), float(self.steps_ahead), device=truth.device)
 
-        def off(forecast: Tensor) -> Tensor:
-            return self.scale.backward(forecast) - truth
-
-        error = off(self.forecast(model, batch.past))
-        last, season = (off(forecast) for forecast in self.naive(batch.past))
-        return {
+        forecast = self.forecast(model, batch.past)
+        error, last, season = (self.scale.backward(f) - truth for f in (forecast, *self.naive(batch.past)))
+        found = {
             "rmse": Mean(error.square().sum(1), count),
             "mae": Mean(error.abs().sum(1), count),
             "naive rmse": Mean(last.square().sum(1), count),
             "seasonal rmse": Mean(season.square().sum(1), count),
         }
+        if self.band is not None:
+            low, high = self.interval(forecast)
+            held = ((low <= truth) & (truth <= high)).to(truth)
+            found |= {"coverage": Mean(held.sum(1), count), "width": Mean((high - low).sum(1), count)}
+        return found
 
     def forecast(self, model: nn.Module, past: Tensor) -> Tensor:
         """past [B, T, F] -> future [B, horizon], both scaled; the model sees and says differences from the last value."""
-        last = past[:, -1:]
-        return full(model(past - last)) + last[:, :, 0]
+        if not self.cycles:
+            last = past[:, -1:]
+            return full(model(past - last)) + last[:, :, 0]
+        values, told = past.tensor_split([len(self.columns)], 2)
+        last = values[:, -1:]
+        return full(model(torch.cat([values - last, told], 2))) + last[:, :, 0]
 
     def naive(self, past: Tensor) -> tuple[Tensor, Tensor]:
         """The last value repeated, and the value one season before each: both [B, horizon], scaled."""
@@ -207,9 +229,14 @@ class TimeSeriesForecasting(Task[Series, Windows]):
         return past[:, -1:, 0].expand(-1, self.steps_ahead), past[:, self.steps_back - season + ahead % season, 0]
 
     def calibrate(self, model: nn.Module, valid: Windows) -> None:
-        """The band: per step ahead, the size of error that 80 % of the validation windows stay within, scaled."""
-        off = torch.cat([(self.forecast(model, b.past) - b.future).abs() for b in self.batches(valid, 512)])
-        self.band = off.quantile(_COVERAGE, dim=0).tolist()
+        """The band: half the width of the interval for each step ahead, scaled."""
+        off = torch.cat([self.forecast(model, b.past) - b.future for b in self.batches(valid, 512)])
+        self.band = half_widths(off, self.coverage).tolist()
+
+    def interval(self, forecast: Tensor) -> tuple[Tensor, Tensor]:
+        """Scaled forecasts [..., horizon] -> the ends of their intervals in the data's units."""
+        band = torch.tensor(self.band, device=forecast.device)
+        return self.scale.backward(forecast - band), self.scale.backward(forecast + band)
 
     def read(self, raw: Any) -> Series:
         if isinstance(raw, Series):
@@ -225,8 +252,7 @@ class TimeSeriesForecasting(Task[Series, Windows]):
         futures = self.forecast(model, torch.stack([self._last(e) for e in examples]).to(self.device))
         shown = [self.scale.backward(futures)]
         if self.band is not None:
-            band = torch.tensor(self.band, device=self.device)
-            shown += [self.scale.backward(futures + sign * band) for sign in (-1, 1)]
+            shown += self.interval(futures)
         rows = zip(*(part.tolist() for part in shown), strict=True)
         return [
             {
@@ -240,28 +266,26 @@ class TimeSeriesForecasting(Task[Series, Windows]):
 
     def _last(self, example: Series) -> Tensor:
         """The values that the model sees, [T, F], scaled. Raises DataError where they are too few, or have no logarithm."""
-        values = self.scale.forward(torch.from_numpy(self._values(example)[-self.steps_back :])).float()
+        values = self.scale.forward(torch.from_numpy(columns_of(example, self.columns)[-self.steps_back :])).float()
         if len(values) < self.steps_back:
             raise DataError(f"has {len(values)} rows, and the model sees {self.steps_back}", where=example.origin)
         if not bool(values.isfinite().all()):
             raise DataError(
                 "holds values that are not positive, and training took their logarithm", where=example.origin
             )
+        if self.cycles:
+            times = [*example.times[-self.steps_back :], *following(example.times, self.steps_ahead)]
+            values = torch.cat([values, features_of(times, self.cycles, example.origin)[self.steps_ahead :]], 1)
         return values
 
     def say(self, answer: dict[str, Any]) -> str:
-        lines = [
-            f"{answer['input']}: {answer['target']}, with the band that held {_COVERAGE:.0%} of the validation errors"
-        ]
-        bands = zip(answer.get("low", []), answer.get("high", []), strict=True)
-        shown = [f"   {low:.5g} to {high:.5g}" for low, high in bands] or [""] * len(answer["times"])
-        rows = zip(answer["times"], answer["forecast"], shown, strict=True)
-        return "\n".join([*lines, *(f"  {time:>12}  {value:10.5g}{band}" for time, value, band in rows)])
+        return said(answer, self.coverage)
 
     def pictures(self, model: nn.Module, split: Split, data: dict[str, Windows]) -> list[Picture]:
         return [
             forecasting.against_truth(self, model, split, data["test"]),
             forecasting.by_horizon(self, model, data["test"]),
+            forecasting.by_origin(self, model, split, data["test"]),
         ]
 
     def _settle(self, series: Series) -> None:
@@ -271,20 +295,4 @@ class TimeSeriesForecasting(Task[Series, Windows]):
         self.period = self.season or season_of(series.times)
         self.steps_ahead = self.horizon or max(self.period, 1)
         self.steps_back = self.context or max(2 * self.period, 16, self.steps_ahead)
-
-    def _place(self, series: Series) -> int:
-        return series.names.index(self.column)
-
-    def _values(self, series: Series) -> np.ndarray:
-        missing = [name for name in self.columns if name not in series.names]
-        if missing:
-            raise DataError(
-                f"has no column {missing[0]!r}",
-                where=series.origin,
-                remedy=f"its columns are {', '.join(series.names)}",
-            )
-        return np.ascontiguousarray(series.values[:, [series.names.index(name) for name in self.columns]])
-
-
-def _part(series: Series, start: int, end: int) -> Series:
-    return Series(series.values[start:end], series.names, series.times[start:end], series.origin)
+        self.cycles = cycles_of(series.times, self.steps_back, self.calendar)

@@ -21,7 +21,7 @@ TASKS = pytest.mark.parametrize("task", [IMAGES, TEXT, SERIES])
 HEADINGS = {
     IMAGES: ["How it learned", "What it confuses", "The surest mistakes", "First-layer filters", "Is it as sure as it is right?"],
     TEXT: ["How it learned", "What it writes", "Where it is surprised"],
-    SERIES: ["How it learned", "Forecast against truth", "Error by distance"],
+    SERIES: ["How it learned", "Forecast against truth", "Error by distance", "Back-test"],
 }  # fmt: skip
 
 
