@@ -12,6 +12,9 @@ from samoyed.reporting.figures import to_png, to_svg
 from samoyed.tasks import Picture
 
 _TAG = re.compile(r"<[a-zA-Z][^<>]*>")
+_PICTURE_ID = re.compile(
+    r'(?<=\s)id="image[^"]*"'
+)  # made from its pixels, so that equal pictures share it; nothing refers to it
 _REFERENCE = re.compile(r'(?<=\s)id="|(?<=[:"\s])url\(#|href="#')
 
 
@@ -41,4 +44,9 @@ def _environment() -> Environment:
 
 def _own_ids(svg: str, name: str) -> str:
     """Makes the ids of one drawing its own, since several share the page; only inside tags, since texts may say anything."""
-    return _TAG.sub(lambda tag: _REFERENCE.sub(rf"\g<0>{name}-", tag[0]), svg)
+
+    def own(tag: re.Match[str]) -> str:
+        text = _PICTURE_ID.sub("", tag[0]) if tag[0].startswith("<image ") else tag[0]
+        return _REFERENCE.sub(rf"\g<0>{name}-", text)
+
+    return _TAG.sub(own, svg)

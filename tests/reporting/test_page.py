@@ -19,8 +19,11 @@ IMAGES, TEXT, SERIES = "image-classification", "text-generation", "time-series-f
 TASKS = pytest.mark.parametrize("task", [IMAGES, TEXT, SERIES])
 
 HEADINGS = {
-    IMAGES: ["How it learned", "What it confuses", "The surest mistakes", "First-layer filters", "Is it as sure as it is right?"],
-    TEXT: ["How it learned", "What it writes", "Where it is surprised"],
+    IMAGES: [
+        "How it learned", "What training sees", "What it confuses", "The surest mistakes", "First-layer filters",
+        "Is it as sure as it is right?",
+    ],
+    TEXT: ["How it learned", "What it writes", "Where it is surprised", "Beside n-grams"],
     SERIES: ["How it learned", "Forecast against truth", "Error by distance", "Back-test"],
 }  # fmt: skip
 

@@ -285,7 +285,7 @@ def test_surprise_of_a_real_text(runs: dict[str, Path], raw: dict[str, Path]) ->
     from samoyed.reporting.progress import Reporter
 
     split = run.task.split(gather(run.task, raw[TEXT], Reporter(quiet=True)).parts, 0)
-    data = {"test": run.task.collate(split.test)}
+    data = {name: run.task.collate(part) for name, part in (("train", split.train), ("test", split.test))}
     made = {p.name: p for p in run.task.pictures(run.model, split, data)}
     indices, state, expected = data["test"].tokens[0, :30], None, []
     for i in range(29):

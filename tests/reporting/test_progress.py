@@ -188,5 +188,5 @@ def test_every_line_of_a_real_training(tmp_path: Path, capsys: Capture, raw: dic
         assert float(loss) == pytest.approx(row["loss"], rel=1e-3)
         assert float(error) == pytest.approx(row["valid"]["error"], rel=1e-3)
         assert float(rate) == pytest.approx(row["learning_rate"], rel=1e-2)
-    assert [line.split()[0] for line in said[1:7]] == ["data", "classes", "pictures", "splits", "rule", "model"]
+    assert [line.split()[0] for line in said[1:8]] == ["data", "classes", "pictures", "each", "splits", "rule", "model"]
     assert f"  run        {run.path}" in said
