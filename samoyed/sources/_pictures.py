@@ -86,13 +86,19 @@ def _divided(
     return (Unreadable(one) if isinstance(one, str) else one for one in found)
 
 
+def _processes() -> int:
+    """How many divide the work."""
+    crew = current()
+    return 1 if crew is None else crew.size
+
+
 def _kept(paths: Sequence[Path], longest_side: int | None) -> Iterator[Pixels | Unreadable]:
     kept = _cache_file(paths, longest_side)
     found = _load(kept) if kept is not None else None
     if found is not None:
         yield from found
         return
-    began, waited, size, most = time.monotonic(), 0.0, 0, min(_CACHE_LIMIT, limit())
+    began, waited, size, most = time.monotonic(), 0.0, 0, min(_CACHE_LIMIT, limit() // _processes())
     results: list[Pixels | Unreadable] = []
     for found_one in decode_many(paths, longest_side):
         size += 0 if isinstance(found_one, Unreadable) else found_one.nbytes
@@ -112,8 +118,7 @@ def _kept(paths: Sequence[Path], longest_side: int | None) -> Iterator[Pixels | 
 def decode_many(files: Iterable[Path | bytes], longest_side: int | None) -> Iterator[Pixels | Unreadable]:
     """Decodes in parallel, in order, some at a time; a damaged picture as its exception."""
     waiting = iter(files)
-    crew = current()
-    with ThreadPoolExecutor(max(1, (os.cpu_count() or 1) // (crew.size if crew else 1))) as pool:
+    with ThreadPoolExecutor(max(1, (os.cpu_count() or 1) // _processes())) as pool:
         while some := list(itertools.islice(waiting, _AT_ONCE)):
             with _silence():
                 decoded = list(pool.map(lambda file: _try(file, longest_side), some))
@@ -137,6 +142,8 @@ def _try(path: Path | bytes, longest_side: int | None) -> Pixels | Unreadable:
 
 def _decode(file: Path | bytes, longest_side: int | None) -> Pixels:
     data = file if isinstance(file, bytes) else _read(file)
+    if not data:
+        raise Unreadable("empty file")
     try:
         with Pillow.open(io.BytesIO(data), formats=FORMATS) as picture:
             _refuse_too_large(picture, longest_side)
@@ -162,8 +169,6 @@ def _read(path: Path) -> bytes:
         data = path.read_bytes()
     except OSError as error:
         raise Unreadable(f"cannot be read: {(error.strerror or str(error)).lower()}") from error
-    if not data:
-        raise Unreadable("empty file")
     return data
 
 

@@ -47,8 +47,8 @@ class State(Stored):
 class ImageClassification(Task[Image, Images]):
     """Say which class a picture belongs to.
 
-    Raw data: a folder per class, a CSV with the columns path and label, idx files as MNIST's, or CIFAR's binary files. Reported
-    as the share of pictures classified wrongly, lower is better.
+    Raw data: a folder per class, a CSV with the columns path and label, tar or Parquet files, idx files as MNIST's, or CIFAR's
+    binary files. Reported as the share of pictures classified wrongly, lower is better.
 
     Splits: as named (train, valid, test), else drawn per class by the seed: 20 % for the test, at most 10,000, and of what
     remains 10 % for validation, at most 5,000. Pictures that are equal to the last pixel stay in one split.

@@ -113,6 +113,16 @@ def test_a_table_of_pictures(tmp_path: Path) -> None:
     survive(reader("Image", tmp_path / "labels.csv"), TABLE.encode(), 2, SamoyedError)
 
 
+def test_a_parquet_file_of_pictures(tmp_path: Path) -> None:
+    pa, pq = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    buffer = io.BytesIO()
+    Pillow.fromarray(NOISE).save(buffer, "PNG")
+    rows = [{"bytes": buffer.getvalue(), "path": None} for _ in range(4)]
+    whole = io.BytesIO()
+    pq.write_table(pa.table({"image": rows, "label": list("abab")}), whole, row_group_size=2, use_dictionary=False)
+    survive(reader("Image", tmp_path / "photos.parquet"), whole.getvalue(), 8, SamoyedError)
+
+
 @pytest.mark.parametrize("gaps", ["refuse", "interpolate"])
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
 def test_a_series(tmp_path: Path, gaps: str, encoding: str) -> None:
