@@ -130,16 +130,20 @@ def _measured(size: int, divided: int, groups: int) -> dict[str, Any]:
 
 
 def _started(size: int, divided: int) -> list[subprocess.Popen[bytes]]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "WORLD_SIZE": str(size), "MASTER_ADDR": "127.0.0.1"}
-    environment |= {"MASTER_PORT": port, "PYTHONPATH": str(ROOT), "DIVIDED": str(divided)}
+    environment |= {"MASTER_PORT": free_port(), "PYTHONPATH": str(ROOT), "DIVIDED": str(divided)}
     command = [sys.executable, "-c", "from benchmarks.scaling import work; work()"]
     return [
         subprocess.Popen(command, env={**environment, "RANK": str(r), "LOCAL_RANK": str(r)}, stdout=subprocess.PIPE)
         for r in range(size)
     ]
+
+
+def free_port() -> str:
+    """A port that nobody listens to."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return str(free.getsockname()[1])
 
 
 def work() -> None:

@@ -13,7 +13,9 @@ from PIL import Image as Pillow
 
 from samoyed.training.world import ALONE
 from tests.training import processes as of
+from tests.training.reading import ENOUGH, LITTLE, close
 
+pa, pq = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
 Read = Callable[[int, str], list[dict[str, Any]]]
 linux = pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="what is mapped is told by /proc")
 
@@ -47,6 +49,9 @@ def data(folder: Path) -> Path:
                 member = tarfile.TarInfo(f"{'ab'[i % 2]}/{i}.png")
                 member.size = len(content)
                 archive.addfile(member, io.BytesIO(content))
+    rows = [{"bytes": b"no" if i in (0, 24) else picture(i), "path": None} for i in range(25)]
+    table = pa.table({"image": rows, "label": ["ab"[i % 2] for i in range(25)]})
+    pq.write_table(table, folder / "hub.parquet", row_group_size=7)
     return folder
 
 
@@ -73,13 +78,13 @@ def read(tmp_path_factory: pytest.TempPathFactory) -> Read:
     return by
 
 
-WAYS = [(size, memory) for size in (2, 3) for memory in (of.ENOUGH, of.LITTLE)]
+WAYS = [(size, memory) for size in (2, 3) for memory in (ENOUGH, LITTLE)]
 
 
 @pytest.mark.parametrize(("size", "memory"), WAYS)
 def test_the_examples_are_those_of_one_process(size: int, memory: str, read: Read) -> None:
     """In the same order and splits, with the same damaged ones, notes and errors, in memory and in files."""
-    (one,) = read(1, of.ENOUGH)
+    (one,) = read(1, ENOUGH)
     assert one["folder"]["found"][-1][1].startswith("3 skipped")
     for other in read(size, memory):
         for name in one.keys() - {"trained"}:
@@ -89,15 +94,16 @@ def test_the_examples_are_those_of_one_process(size: int, memory: str, read: Rea
 
 @pytest.mark.parametrize(("size", "memory"), WAYS)
 def test_they_are_trained_on_alike(size: int, memory: str, read: Read) -> None:
-    (one,) = read(1, of.ENOUGH)
+    (one,) = read(1, ENOUGH)
     for other in read(size, memory):
-        assert of.close(one["trained"], other["trained"], 1e-10)
+        assert close(one["trained"], other["trained"], 1e-10)
 
 
 def test_too_many_damaged_pictures_are_refused_by_all(read: Read) -> None:
-    (one,) = read(1, of.ENOUGH)
+    (one,) = read(1, ENOUGH)
     assert "more than 10% of its 20 files cannot be read" in one["spoilt"]["error"]
     assert "a/11.png (no picture of a known format)" in one["spoilt"]["error"]
+    assert one["refused"] == {"error": "a.tar: is cut off; copy it again"}
 
 
 @linux
@@ -105,7 +111,7 @@ def test_too_many_damaged_pictures_are_refused_by_all(read: Read) -> None:
 def test_there_is_one_copy_on_a_machine(size: int, memory: str, read: Read) -> None:
     """Of what was decoded, a file for each process; of what is trained on, one for each split; none has a name."""
     everybody = read(size, memory)
-    for name in ("folder", "named", "shards", "table.csv"):
+    for name in ("folder", "named", "shards", "table.csv", "hub.parquet"):
         places = [one[name]["pictures lie in"] for one in everybody]
         assert places == places[:1] * size
         assert len(places[0]) == size * (3 if name == "named" else 1)
@@ -114,5 +120,5 @@ def test_there_is_one_copy_on_a_machine(size: int, memory: str, read: Read) -> N
         assert len(set(rows[0])) == 3
         assert all(place.split()[1] != "0" for place in [*places[0], *rows[0]])
         assert all(one[name]["left"] == [] for one in everybody)
-    (one,) = read(1, of.ENOUGH)
+    (one,) = read(1, ENOUGH)
     assert one["folder"]["rows lie in"] == [""] * 3

@@ -15,6 +15,7 @@ import pytest
 import torch
 
 from samoyed.training.world import ALONE
+from tests.training.reading import close
 
 _HELPER = Path(__file__).with_name("processes.py")
 _spec = importlib.util.spec_from_file_location("samoyed_processes", _HELPER)
@@ -52,7 +53,7 @@ def three(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def same(one: tuple[Any, Any], other: tuple[Any, Any], tolerance: float) -> None:
-    assert of.close(one[0], other[0], tolerance), (one[0], other[0])
+    assert close(one[0], other[0], tolerance), (one[0], other[0])
     assert one[1].keys() == other[1].keys()
     for name, tensor in one[1].items():
         assert float((tensor - other[1][name]).abs().max()) <= tolerance, name
