@@ -95,6 +95,28 @@ class Run:
         with torch.inference_mode():
             return self.task.answer(self.model, self.task.read(raw))
 
+    def explain(self, raw: Any, out: str | PathLike[str]) -> dict[str, Any]:
+        """How the run comes to its answer for one raw thing: pictures and a page, written into the folder `out`.
+
+        Returns the answer, the page and the pictures' paths. Raises DataError, and UsageError where the task draws none.
+        """
+        from samoyed.reporting.figures import style
+        from samoyed.reporting.page import write_explanation
+
+        draw = getattr(self.task, "explained", None)
+        if draw is None:
+            task = self.config["task"]
+            raise UsageError(f"runs of {task} cannot be explained yet", remedy="look at the report of the run")
+        example = self.task.read(raw)
+        with torch.inference_mode():
+            answer = self.task.answer(self.model, example)
+        with style():
+            pictures = draw(self.model, example)
+        said = self.task.say(answer)
+        page = write_explanation(Path(out), str(self.path), said, pictures)
+        drawn = [str(Path(out) / "plots" / f"{picture.name}.png") for picture in pictures]
+        return {"said": said, "answer": answer, "page": str(page), "pictures": drawn}
+
     def generate(self, beginning: str = "", **options: Any) -> dict[str, Any]:
         """Writes on from `beginning`: options are length, temperature, top_k, top_p, seed. Raises UsageError elsewhere."""
         if self.config["task"] != "text-generation":

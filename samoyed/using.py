@@ -109,8 +109,20 @@ def runs(
     give({"runs": found}, json_, lambda: listing.table(found))
 
 
+def explain(
+    run: RunPath,
+    raw: Annotated[str, typer.Argument(metavar="RAW", help="A picture: what the task reads.")],
+    out: Annotated[Path, typer.Option("--out", help="The folder to draw into.")] = Path("explained"),
+    json_: Json = False,
+) -> None:
+    """Draw how a run comes to its answer: what each layer sees, and where it looks."""
+    found = samoyed.load(run).explain(raw, out)
+    give(found, json_, lambda: f"{found['said']}\ndrawn  {found['page']}")
+
+
 def add(app: typer.Typer) -> None:
     """Adds the verbs of this file."""
+    app.command(epilog="**Example**\n\nsamoyed explain runs/image-classification/1 dog.png --out explained/")(explain)
     app.command(
         epilog="**Examples**\n\nsamoyed predict runs/image-classification/1 dog.png cat.png\n\n"
         "samoyed predict RUN - < lines.jsonl > answers.jsonl    (or a CSV, or a text or path per line)"

@@ -152,6 +152,19 @@ def views(images: Tensor, how: str) -> list[Tensor]:
     return found
 
 
+def moved(images: Tensor, by: int) -> Tensor:
+    """[B, C, H, W] moved by whole pixels to the right and down, the border mirrored."""
+    rows, columns = (_mirrored(torch.arange(n, device=images.device) - by, n) for n in images.shape[2:])
+    return images[:, :, rows][..., columns]
+
+
+def turned(images: Tensor, degrees: float) -> Tensor:
+    """uint8 [B, C, H, W] turned about the centre, bilinear, the border mirrored."""
+    angle = torch.tensor(math.radians(degrees))
+    matrix = torch.stack([angle.cos(), -angle.sin(), angle.sin(), angle.cos()]).view(1, 2, 2).expand(len(images), 2, 2)
+    return _rounded(_sampled(images, _grid(matrix, images.shape[2], images.shape[3])))
+
+
 def _grid(matrix: Tensor, height: int, width: int) -> Tensor:
     """matrix [B, 2, 2] in pixels about the centre -> where each pixel is taken from [B, H, W, 2], each side counting 2."""
     sides = torch.tensor([width / 2, height / 2])

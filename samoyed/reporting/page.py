@@ -20,16 +20,28 @@ _REFERENCE = re.compile(r'(?<=\s)id="|(?<=[:"\s])url\(#|href="#')
 
 def write_report(folder: Path, facts: dict[str, Any], pictures: list[Picture]) -> Path:
     """Writes plots/*.png and report.html into `folder`, and returns the page's path. `facts` are the template's words."""
+    page = folder / "report.html"
+    write_text(page, _environment().get_template("report.html.j2").render(pictures=_drawn(folder, pictures), **facts))
+    return page
+
+
+def write_explanation(folder: Path, run: str, said: str, pictures: list[Picture]) -> Path:
+    """Writes plots/*.png and explanation.html into `folder`, and returns the page's path."""
+    page = folder / "explanation.html"
+    template = _environment().get_template("explanation.html.j2")
+    write_text(page, template.render(pictures=_drawn(folder, pictures), run=run, said=said))
+    return page
+
+
+def _drawn(folder: Path, pictures: list[Picture]) -> list[dict[str, Any]]:
+    """The pictures for a template; each is written as PNG too."""
     drawn = []
     for picture in pictures:
         to_png(picture.figure, folder / "plots" / f"{picture.name}.png")
         svg = _own_ids(to_svg(picture.figure), picture.name)
         svg = svg.replace("<svg ", f'<svg role="img" aria-label="{Markup.escape(picture.title)}" ', 1)
         drawn.append({"title": picture.title, "caption": picture.caption, "svg": Markup(svg)})
-    template = _environment().get_template("report.html.j2")
-    page = folder / "report.html"
-    write_text(page, template.render(pictures=drawn, **facts))
-    return page
+    return drawn
 
 
 def _environment() -> Environment:

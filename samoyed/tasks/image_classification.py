@@ -22,7 +22,7 @@ from samoyed.sources import Source, one_file
 from samoyed.sources._pictures import Unreadable, decode
 from samoyed.splitting import stratified
 from samoyed.stored import Stored
-from samoyed.tasks import Metric, Picture, Split, Task
+from samoyed.tasks import Metric, Picture, Split, Task, _seeing
 
 _SIDE_KEPT = 256  # pictures are decoded to at most this, until their final size is known
 
@@ -266,7 +266,16 @@ class ImageClassification(Task[Image, Images]):
             classification.mistakes(log_probs, labels, names, held_out.images.cpu()),
             *classification.filters(model),
             classification.calibration(log_probs, labels),
+            *_seeing.seen(self, model, held_out),
         ]
+
+    def explain(self, model: nn.Module, example: Image) -> dict[str, Any]:
+        """How far hiding each pixel's surroundings lowers the answer, as `heat` [H][W], with a sentence: JSON."""
+        return _seeing.heat(self, model, example)
+
+    def explained(self, model: nn.Module, example: Image) -> list[Picture]:
+        """Maps of the layers, the first filters, and which pixels the answer rests on."""
+        return _seeing.explained(self, model, example)
 
     def _deformed(self, train: Images) -> Picture:
         """Training pictures as they are, and in each of the first epochs."""

@@ -22,6 +22,7 @@ HEADINGS = {
     IMAGES: [
         "How it learned", "What training sees", "What it confuses", "The surest mistakes", "First-layer filters",
         "Is it as sure as it is right?",
+        "What each layer sees", "What each layer does not mind",
     ],
     TEXT: ["How it learned", "What it writes", "Where it is surprised", "Beside n-grams"],
     SERIES: ["How it learned", "Forecast against truth", "Error by distance", "Back-test"],

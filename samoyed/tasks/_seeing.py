@@ -1,0 +1,121 @@
+"""What a classifier of pictures sees, for `samoyed explain` and the report."""
+
+from pathlib import PurePath
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from samoyed.errors import printable
+from samoyed.examples import Image
+from samoyed.explaining import seeing
+from samoyed.features.augmentation import moved, turned
+from samoyed.reporting import classification
+from samoyed.reporting import seeing as drawing
+from samoyed.tasks import Picture
+
+_LAYERS = 8  # drawn at most
+_PROBED, _PIXELS = 64, 2**18  # pictures at most, and pixels in all of them, since the maps of every layer are held
+SIGNED = ("integrated gradients", "occlusion")
+
+
+def explained(task: Any, model: nn.Module, example: Image) -> list[Picture]:
+    """Maps of the layers, the first filters, and which pixels the answer for one picture rests on."""
+    images = task.pixels.stack([example.pixels]).to(task.device)
+    shown = task.pixels.normalise(images)
+    with torch.no_grad():
+        answer = int(task.logits(model, images).argmax())
+    name = printable(task.classes[answer])
+    of = printable(f"{PurePath(example.origin).name}, taken for {task.classes[answer]}")
+    found = [layer_maps(model, images[0].cpu(), shown, of)]
+    found += classification.filters(model)
+    if any(p.requires_grad for p in model.parameters()):
+        maps, off = evidence(model, shown, answer)
+        said = f"For the answer {name}. The shares of integrated gradients add up to the answer within {off:.1%}."
+        found.append(drawing.evidence(images[0].cpu(), maps, SIGNED, said))
+    return [picture for picture in found if picture is not None]
+
+
+def heat(task: Any, model: nn.Module, example: Image) -> dict[str, Any]:
+    """Occlusion for the answer to one picture, as JSON: `heat` [H][W], in nats of the logit, and a sentence."""
+    images = task.pixels.stack([example.pixels]).to(task.device)
+    shown = task.pixels.normalise(images)
+    with torch.no_grad():
+        answer = int(task.logits(model, images).argmax())
+    falls = hiding(model, shown, answer).float().cpu()
+    sentence = f"Where hiding a square lowers (orange) or raises (blue) the logit of {task.classes[answer]}, by up to {float(falls.abs().max()):.3g}."
+    return {
+        "label": task.classes[answer],
+        "heat": [[round(v, 4) for v in row] for row in falls.tolist()],
+        "sentence": sentence,
+    }
+
+
+def seen(task: Any, model: nn.Module, rows: Any) -> list[Picture]:
+    """For the report, of test pictures: the maps of one, and what each layer does not mind in many."""
+    first = rows.images[:1]
+    drawn = layer_maps(model, first[0].cpu(), task.pixels.normalise(first), "A test picture")
+    probed = invariance(task, model, rows.images, rows.labels)
+    return [picture for picture in (drawn, probed) if picture is not None]
+
+
+def hiding(model: nn.Module, shown: Tensor, answer: int) -> Tensor:
+    """How far the logit falls where a square of a quarter of the side is hidden: normalised [1, C, H, W] -> [H, W]."""
+    side = max(2, min(shown.shape[2:]) // 4)
+    mean = torch.zeros_like(shown[0, :, :1, :1])  # the training pictures' mean colour
+    return seeing.occlusion(lambda images: model(images)[:, answer], shown[0], mean, side, max(1, side // 4))
+
+
+def layer_maps(model: nn.Module, picture: Tensor, shown: Tensor, of: str) -> Picture | None:
+    """The maps of at most `_LAYERS` layers for one normalised picture [1, C, H, W]; None where the model has no maps."""
+    seen = seeing.layers(model, shown)
+    if not seen:
+        return None
+    some = [seen[i] for i in seeing.evenly(len(seen), _LAYERS)]
+    return drawing.maps(picture, [(name, maps[0].float().cpu()) for name, maps in some], of)
+
+
+def evidence(model: nn.Module, shown: Tensor, answer: int) -> tuple[dict[str, Tensor], float]:
+    """Heat maps [H, W] of a normalised picture [1, C, H, W] by method, and by which share integrated gradients miss their sum."""
+
+    def of(images: Tensor) -> Tensor:
+        logits: Tensor = model(images)[:, answer]
+        return logits
+
+    mean = torch.zeros_like(shown)  # the training pictures' mean colour
+    with torch.no_grad():
+        gap = float(of(shown) - of(mean))
+    shares = seeing.integrated_gradients(of, shown, mean)
+    cam = seeing.grad_cam(model, of, shown)
+    found = {
+        "saliency": seeing.saliency(of, shown)[0],
+        "integrated gradients": shares.sum(1)[0],
+        "Grad-CAM": None if cam is None else cam[0],
+        "occlusion": hiding(model, shown, answer),
+    }
+    off = abs(float(shares.sum()) - gap) / max(abs(gap), 1e-12)
+    return {name: map_.detach().float().cpu() for name, map_ in found.items() if map_ is not None}, off
+
+
+def invariance(task: Any, model: nn.Module, images: Tensor, labels: Tensor) -> Picture | None:
+    """The probe on test pictures uint8 [N, C, H, W]: how far small changes move each layer; None where there is nothing to compare."""
+    known = (labels >= 0).nonzero()[:, 0]
+    most = max(8, min(_PROBED, _PIXELS // (images.shape[2] * images.shape[3])))
+    some = known[torch.linspace(0, len(known) - 1, min(most, len(known))).long()] if len(known) else known
+    if len(set(labels[some].tolist())) < 2:
+        return None
+    images, labels = images[some], labels[some]
+    step = max(1, round(min(images.shape[2:]) / 16))
+    changed = {
+        f"moved by {step} pixel{'s' * (step > 1)}": moved(images, step),
+        "in the mirror": images.flip(3),
+        "turned by 10 degrees": turned(images, 10.0),
+        "a fifth darker": (images.float() * 0.8).round().to(torch.uint8),
+    }
+    normal = {what: task.pixels.normalise(pictures) for what, pictures in changed.items()}
+    found = seeing.spread(model, task.pixels.normalise(images), normal, labels)
+    rows = next(iter(found.values()))
+    if len(rows) < 2:
+        return None
+    kept = seeing.evenly(len(rows), 24)
+    return drawing.invariance({what: [row[i] for i in kept] for what, row in found.items()}, len(images))
