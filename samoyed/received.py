@@ -124,6 +124,8 @@ def _array(hint: Any, value: Any) -> Any:
     """JSON numbers as the array of this type. Raises ValueError where a number does not fit it."""
     wanted = np.dtype(typing.get_args(typing.get_args(hint)[1])[0])
     found = np.asarray(value)
+    if not found.size:
+        raise ValueError("it holds nothing")
     if found.dtype.kind not in "iuf" or not np.isfinite(found).all():
         raise ValueError("something in it is not a number")
     if wanted.kind in "iu" and (found.dtype.kind == "f" or (found != found.astype(wanted)).any()):

@@ -3,6 +3,7 @@
 import dataclasses
 from typing import Any
 
+import numpy as np
 import pytest
 
 from samoyed import catalog, received, samples
@@ -23,7 +24,7 @@ def test_an_example_of_every_task_can_be_sent(name: str) -> None:
     sent = {field: _plain(getattr(example, field)) for field in needed}
     found = received.of_json(task, sent)
     assert type(found) is type(example)
-    assert all(getattr(found, field) == getattr(example, field) for field in needed)
+    assert all(np.array_equal(getattr(found, field), getattr(example, field)) for field in needed)
     assert found.origin == "request"
     for wrong in ({}, {"nothing": 1}, {**sent, "path": "/etc/passwd"}, 3, None, [[[]]]):
         with pytest.raises(DataError):
@@ -33,4 +34,6 @@ def test_an_example_of_every_task_can_be_sent(name: str) -> None:
 def _plain(value: Any) -> Any:
     if dataclasses.is_dataclass(value):
         return None
+    if isinstance(value, np.ndarray):
+        return value.tolist()
     return [_plain(part) for part in value] if isinstance(value, tuple | list) else value

@@ -88,7 +88,7 @@ def test_what_a_run_holds(made: Runs, task: str) -> None:
     names = sorted(p.relative_to(made[task]).as_posix() for p in made[task].rglob("*") if p.is_file())
     plots = {
         IMAGES: ["calibration", "confusion", "curves", "mistakes"],
-        TEXT: ["curves", "samples", "surprise"],
+        TEXT: ["curves", "ngrams", "samples", "surprise"],
         SERIES: ["curves", "forecast", "horizon", "origins"],
     }[task]
     assert names == sorted(

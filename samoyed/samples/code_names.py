@@ -38,7 +38,9 @@ def examples() -> list[TaggedText]:
                 if len(pairs) > 3:
                     tokens = tuple(token for token, _ in pairs)
                     tags = tuple(tag for _, tag in pairs)
-                    found.setdefault(tokens, TaggedText(tokens, tags, f"the standard library's {package}"))
+                    found.setdefault(
+                        tokens, TaggedText(tokens, tags, f"the standard library's {package}, text {len(found) + 1}")
+                    )
     return sorted(
         found.values(), key=lambda e: hashlib.sha1(" ".join(e.tokens).encode(), usedforsecurity=False).digest()
     )

@@ -22,5 +22,7 @@ def examples() -> list[LabelledText]:
             for node in ast.walk(ast.parse(path.read_bytes())):
                 text = ast.get_docstring(node) if isinstance(node, _DOCUMENTED) else None
                 if text and len(text.split()) > 3:
-                    found.setdefault(text, LabelledText(text, name, f"the standard library's {name}"))
+                    found.setdefault(
+                        text, LabelledText(text, name, f"the standard library's {name}, text {len(found) + 1}")
+                    )
     return sorted(found.values(), key=lambda e: hashlib.sha1(e.text.encode(), usedforsecurity=False).digest())

@@ -48,7 +48,7 @@ def check_metrics(metrics: dict[str, Any]) -> None:
         assert all(math.isfinite(found[key]) for key in ("value", "low", "high"))
         assert found["low"] <= found["high"]
         assert found["unit"]
-        assert found["better"] == "lower"
+        assert found["better"] == ("higher" if name == "coverage" else "lower")
         assert found["count"] > 0
 
 
