@@ -137,6 +137,11 @@ class AutomaticSpeechRecognition(Transcribing[Utterance]):
 
     def read(self, raw: Any) -> Utterance:
         if isinstance(raw, Utterance):
+            if raw.samples.ndim != 1 or not raw.samples.size or raw.rate < 1:
+                raise DataError(
+                    f"samples of shape {raw.samples.shape} at {raw.rate} a second are no recording", where=raw.origin,
+                    remedy="give [T] numbers from -1 to 1, and a rate such as 16000",
+                )  # fmt: skip
             return raw
         from samoyed.sources._audio import Unreadable, decode
 

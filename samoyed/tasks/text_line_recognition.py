@@ -117,6 +117,12 @@ class TextLineRecognition(Transcribing[TextLine]):
 
     def read(self, raw: Any) -> TextLine:
         if isinstance(raw, TextLine):
+            if raw.pixels.ndim != 3 or raw.pixels.shape[2] not in (1, 3) or not raw.pixels.size:
+                raise DataError(
+                    f"pixels of shape {raw.pixels.shape} are no picture",
+                    where=raw.origin,
+                    remedy="give [H, W, 1] or [H, W, 3]",
+                )
             return raw
         from samoyed.sources._pictures import Unreadable, decode
         from samoyed.sources.text_lines import LONGEST
