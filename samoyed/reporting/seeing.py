@@ -22,7 +22,7 @@ def maps(picture: Tensor, seen: Shown, of: str) -> Picture:
     axes[0, 0].set_anchor("W")
     axes[0, 0].set_title("the picture", fontsize=8.5)
     for cell, (name, found) in zip(axes[1:, 0], seen, strict=True):
-        order = found.flatten(1).std(1).argsort(descending=True)[:_MAPS]
+        order = found.flatten(1).std(1, correction=0).argsort(descending=True)[:_MAPS]
         cell.imshow(_row(found[order.sort().values]), cmap=MAP, vmin=0, vmax=1, interpolation="nearest")
         cell.set_anchor("W")
         count, high, wide = found.shape
