@@ -44,8 +44,8 @@ class Prepared:
 
 
 def prepare(plan: Plan, reporter: Reporter, world: World = ALONE) -> Prepared:
-    """Reads, divides, fits and builds, in every process alike; those of one machine divide the reading. The same plan and data give the same weights. Raises UsageError
-    and DataError."""
+    """Reads, divides, fits and builds, in every process alike; those of one machine divide the reading. The same plan and data
+    give the same weights. Raises UsageError and DataError."""
     trainer = Trainer(**plan.settled["training"])
     device = device_of(trainer.device)
     if world.size > 1 and device.type not in ("cpu", "cuda"):

@@ -66,12 +66,12 @@ class Session:
         self.budget = min(trainer.epochs * self.per_epoch, trainer.max_steps or math.inf)
         self.result = Trained(weights_of(model, world), {})
         self.best: tuple[float, ...] = ()
-        self.since_best = 0
         self.epoch, self.done, self.first = 1, 0, 0  # the epoch, batches done in it, steps done before it
         self.total, self.count, self.rate = 0.0, 0.0, 0.0
-        self.spikes, self.factor, self.rollbacks, self.pieces = Spikes(), 1.0, 0, 1
+        self.spikes, self.factor, self.rollbacks, self.pieces, self.since_best = Spikes(), 1.0, 0, 1, 0
         self.execution = PLAIN
         self.before = 0.0  # seconds of training before this session
+        self.healthy: Snapshot | None = None  # as the epoch began
         self.started = self.began = time.monotonic()
 
     def run(self) -> Trained:
@@ -80,13 +80,13 @@ class Session:
             with self.execution.prepared(self.model), over_all(self.model, self.world):
                 return self._run()
         except RuntimeError as error:
-            if self.execution == PLAIN:
+            if self.execution == PLAIN or self.healthy is None:
                 raise
             why = f"the execution {self.execution} failed ({str(error).strip().partition(chr(10))[0]})"
         finally:
             self.descent.close()
-        spent = self.elapsed()
-        self.restore(self.healthy, own=True)
+        spent, healthy = self.elapsed(), self.healthy
+        self.restore(healthy, own=True)
         self.before, self.execution = spent, PLAIN
         self.together.warn(f"{why}: back to the beginning of epoch {self.epoch}, and on in the plain one")
         return self.run()
@@ -99,13 +99,13 @@ class Session:
         while going and self.epoch <= self.trainer.epochs:
             self.began = time.monotonic()
             before = (self.descent.steps, self.count, at_start)
-            self.healthy, seconds = self.snapshot(own=True), 0.0
+            self.healthy, seconds = (healthy := self.snapshot(own=True)), 0.0
             try:
                 whole = self._descend()
                 seconds = time.monotonic() - self.began
                 results = self._validate() if self.count else {}
             except TrainingError as error:
-                if self._roll_back(self.healthy, f"{error} (epoch {self.epoch}, step {self.descent.steps + 1})"):
+                if self._roll_back(healthy, f"{error} (epoch {self.epoch}, step {self.descent.steps + 1})"):
                     continue
                 break
             if not whole and self.together.stopping():
