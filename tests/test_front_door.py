@@ -128,7 +128,7 @@ def test_one_family_of_errors(name: str, code: int) -> None:
 def test_the_verbs_take_the_same_words() -> None:
     """train's own words in Python are those of the shell; all others are settings in both."""
     of_python = set(inspect.signature(samoyed.train).parameters)
-    of_shell = set(inspect.signature(cli.train).parameters)
+    of_shell = set(inspect.signature(cli.learning.train).parameters)
     assert of_python == {"task", "data", "model", "out", "quiet", "resume", "settings"}
     assert of_shell == {"task", "data_and_settings", "out", "json_", "quiet", "resume"}
     assert list(inspect.signature(samoyed.evaluate).parameters) == ["run", "data"]

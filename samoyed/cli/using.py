@@ -1,4 +1,4 @@
-"""The verbs that put a trained run to use: serve, and what stands beside it. cli.py adds them to its own."""
+"""Verbs that put a trained run to use: explain, predict, serve, export, generate."""
 
 import sys
 from pathlib import Path
@@ -7,10 +7,9 @@ from typing import Annotated, Any
 import typer
 
 import samoyed
+from samoyed.cli.common import Json, RunPath
 from samoyed.saying import give, to_stderr
 
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output and nothing else there.")]
-RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="A run directory, such as runs/image-classification/1.")]
 Host = Annotated[str, typer.Option("--host", help="The address to listen at. Others than this machine need a token.")]
 Port = Annotated[int, typer.Option("--port", min=0, max=65535, help="The port to listen at; 0 takes a free one.")]
 Token = Annotated[
@@ -98,17 +97,6 @@ def export(
     give(found, json_, lambda: "\n".join(f"{name:<16} {value}" for name, value in found.items()))
 
 
-def runs(
-    folder: Annotated[Path, typer.Argument(metavar="[FOLDER]", help="Where the runs lie.")] = Path("runs"),
-    json_: Json = False,
-) -> None:
-    """List runs, the newest first: task, model, the first metric on the test split, size, time."""
-    from samoyed import listing
-
-    found = listing.runs(folder)
-    give({"runs": found}, json_, lambda: listing.table(found))
-
-
 def explain(
     run: RunPath,
     raw: Annotated[str, typer.Argument(metavar="RAW", help="A picture: what the task reads.")],
@@ -118,6 +106,26 @@ def explain(
     """Draw how a run comes to its answer: what each layer sees, and where it looks."""
     found = samoyed.load(run).explain(raw, out)
     give(found, json_, lambda: f"{found['said']}\ndrawn  {found['page']}")
+
+
+def generate(
+    run: RunPath,
+    beginning: Annotated[str, typer.Argument(help="What to write on from.")] = "",
+    length: Annotated[int, typer.Option(min=1, max=1_000_000, help="Tokens to write.")] = 400,
+    temperature: Annotated[
+        float, typer.Option(min=0, help="0 takes the likeliest; 1 the network's own distribution.")
+    ] = 0.8,
+    top_k: Annotated[int | None, typer.Option(min=1, help="Only the k likeliest tokens.")] = None,
+    top_p: Annotated[
+        float | None, typer.Option(min=0, max=1, help="Only the likeliest tokens that reach this share.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Of the draws.")] = 0,
+    json_: Json = False,
+) -> None:
+    """Write on from a beginning with a text-generation run."""
+    opened = samoyed.load(run)
+    answer = opened.generate(beginning, length=length, temperature=temperature, top_k=top_k, top_p=top_p, seed=seed)
+    give({"run": str(run), "answers": [answer]}, json_, lambda: opened.task.say(answer))
 
 
 def add(app: typer.Typer) -> None:
@@ -132,4 +140,6 @@ def add(app: typer.Typer) -> None:
         "curl -F file=@dog.png http://127.0.0.1:8000/predict"
     )(serve)
     app.command(epilog="**Example**\n\nsamoyed export runs/image-classification/1 --onnx --int8")(export)
-    app.command(epilog="**Example**\n\nsamoyed runs")(runs)
+    app.command(epilog='**Example**\n\nsamoyed generate runs/text-generation/1 "To be" --length 400 --temperature 0.7')(
+        generate
+    )
