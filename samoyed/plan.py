@@ -8,6 +8,7 @@ from typing import Any
 
 from samoyed import catalog, launch
 from samoyed.errors import DataError, RunError, UsageError, shown
+from samoyed.files import MANIFEST
 
 
 @dataclass(frozen=True)
@@ -47,10 +48,17 @@ def make(
 ) -> Plan:
     """Checks names, settings and paths; with `resume`, `out` may hold a run already; `reading` writes none. Raises UsageError for a mistake in the call, DataError for data that are not there."""
     task_form = catalog.task(task)
+    given = dict(given)
+    chosen = given
+    if given.get("from_run") not in (None, "none"):
+        given["from_run"], before = _begun_with(given["from_run"])
+        model = given.get("model", before.model) if model is None else model
+        if str(model).lower().replace("-", "_") == before.model:
+            chosen = {**before.settled["model"], **given}
     model = given.get("model", task_form.attributes["model"]) if model is None else model
     model_form = catalog.model(task_form, str(model))
     name = next(key for key, form in catalog.models_for(task_form).items() if form is model_form)
-    settled = catalog.settle(task_form, model_form, given)
+    settled = catalog.settle(task_form, model_form, chosen)
     where = None if data is None else _existing(data, task_form, settled)
     target = _path("runs" if out is None else out, "--out")
     folder = None if out is None else Path(out).expanduser()  # as the user wrote it, for what is printed
@@ -64,7 +72,7 @@ def make(
     if folder is not None and launch.first() and not (goes_on and (folder / "config.yaml").is_file()):
         _refuse_taken(folder)
     task_name = task.lower().replace("_", "-")
-    return Plan(task_name, task_form, name, model_form, where, folder, dict(given), settled)
+    return Plan(task_name, task_form, name, model_form, where, folder, given, settled)
 
 
 def of_run(folder: Path) -> Plan:
@@ -87,6 +95,15 @@ def of_run(folder: Path) -> Plan:
         raise RunError(f"cannot be used: {brief(error)}", where=path, remedy="train anew") from error
     data = None if config.data is None else Path(config.data)
     return Plan(config.task, task_form, config.model, model_form, data, folder, given, settled, config.command)
+
+
+def _begun_with(path: Any) -> tuple[str, Plan]:
+    """The finished run that another begins with: its path in full, and its plan. Raises RunError."""
+    folder = existing_run(path)
+    before = of_run(folder)
+    if not (folder / MANIFEST).is_file():
+        raise RunError("is not a finished run", where=path, remedy=f"go on with it first: samoyed resume {folder}")
+    return str(folder.resolve()), before
 
 
 def existing_run(path: str | PathLike[str]) -> Path:

@@ -64,6 +64,7 @@ _WORDS = {
     "quiet": "write --quiet",
     "resume": "write --resume",
 }
+_SHORT = {"from": "from_run"}  # what can be no name in Python
 _SECONDS = {"s": 1.0, "min": 60.0, "m": 60.0, "h": 3600.0}
 
 
@@ -156,6 +157,7 @@ def parse_pairs(pairs: list[str]) -> dict[str, str]:
     for pair in pairs:
         key, equals, value = pair.partition("=")
         key = key.strip().lstrip("-").replace("-", "_")
+        key = _SHORT.get(key, key)
         if not equals and _is_there(pair):
             raise UsageError(f"{shown(pair)} stands in the wrong place", remedy="DATA comes first, before the settings")
         if not equals or not key.isidentifier():

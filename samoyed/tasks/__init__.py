@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from samoyed import batching
+from samoyed.errors import UsageError
 from samoyed.objectives import Mean
 from samoyed.sources import Source
 
@@ -127,6 +128,11 @@ class Task(ABC, Generic[E, B]):
     @abstractmethod
     def sizes(self) -> dict[str, Any]:
         """What a model's constructor may ask for: a value for each of `inputs` and `outputs`."""
+
+    def take_over(self, other: Any) -> bool:
+        """After `fit`: takes from the task of a run whose weights are begun with what those weights rely on; whether the answers
+        are the same. Raises UsageError where weights say nothing without what was learned beside them."""
+        raise UsageError("no run of this task can begin with another", remedy="leave out from=")
 
     # Batches, the objective, the metrics
 

@@ -145,6 +145,12 @@ class ImageClassification(Task[Image, Images]):
     def _deform_by(self, kinds: Sequence[str]) -> None:
         self.augmentation = Augmentation(kinds, self.augment_strength, [255 * mean for mean in self.pixels.mean])
 
+    def take_over(self, other: "ImageClassification") -> bool:
+        side = (self.image_size, self.image_size) if self.image_size else (other.pixels.height, other.pixels.width)
+        self.pixels = Pixels(other.pixels.channels, *side, other.pixels.mean, other.pixels.deviation)
+        self._deform_by(chosen(self.augment, self.pixels.channels, self.classes))
+        return self.classes == other.classes
+
     def state(self) -> dict[str, Any]:
         kinds = list(self.augmentation.kinds)
         return {"classes": self.classes, "pixels": self.pixels.state(), "augment": kinds, "weights": self.weights}

@@ -15,6 +15,7 @@ from samoyed.reporting import tensorboard
 from samoyed.reporting.progress import Reporter
 from samoyed.run import build, count_parameters
 from samoyed.tasks import Split, Task, to_device
+from samoyed.training import transfer
 from samoyed.training.gather import found, gather
 from samoyed.training.machine import device_of
 from samoyed.training.trainer import Trainer
@@ -61,21 +62,23 @@ def prepare(plan: Plan, reporter: Reporter, world: World = ALONE) -> Prepared:
 def _prepared(
     plan: Plan, trainer: Trainer, task: Task[Any, Any], device: torch.device, reporter: Reporter, world: World
 ) -> Prepared:
+    source = transfer.opened(plan)
     gathered = gather(task, plan.data, reporter)
     split = task.split(gathered.parts, trainer.seed)
     task.fit(split.train)
+    same_answers = source is not None and task.take_over(source.task)
     rows = found(task, gathered, split, plan.data)
     torch.manual_seed(trainer.seed)
     task.device = device
     model = build(task, plan.model_form, plan.settled["model"])
-    begun = task.begin(model)
+    begun = transfer.take_over(plan, task, model, source, same_answers) if source else task.begin(model)
     rows += [("begins", begun)] if begun else []
     reporter.block(plan.task, rows)
     sharded = world.size > 1 and not hasattr(model, "fit") and _shards(trainer.distribute, model, device)
     model = model if sharded else model.to(device)
     data = {name: to_device(task.collate(part), device) for name, part in zip(SPLITS, split[:3], strict=True)}
     begin = getattr(model, "begin", None)  # some models take their first layer from the pictures themselves
-    if begin is not None:
+    if begin is not None and source is None:
         begin(task.fitting(_evenly(data["train"]))[0])
     if world.size > 1:  # from here on every process draws for itself: dropout differs from row to row
         torch.manual_seed(batching.generator(trainer.seed, world.rank).initial_seed())

@@ -1,5 +1,4 @@
-"""One training in progress: the only loop. It knows no task and no model: a task gives batches and an objective, a model
-gives parameters.
+"""One training in progress: the only loop. A task gives batches and an objective, a model parameters; it knows neither.
 
 All that the rest of a training depends on is in `snapshot`; a session that is restored from one goes on as if it had never
 stopped, bit for bit on the same machine.
@@ -36,6 +35,7 @@ from samoyed.training.state import (
     weights_of,
 )  # fmt: skip
 from samoyed.training.together import Together
+from samoyed.training.transfer import learning
 from samoyed.training.world import ALONE, World
 
 
@@ -94,10 +94,10 @@ class Session:
     def _run(self) -> Trained:
         self.started = time.monotonic()
         at_start = self.progress()
-        self.model.train()
         going = True
         while going and self.epoch <= self.trainer.epochs:
             self.began = time.monotonic()
+            learning(self.model)
             before = (self.descent.steps, self.count, at_start)
             self.healthy, seconds = (healthy := self.snapshot(own=True)), 0.0
             try:
@@ -193,7 +193,7 @@ class Session:
             position = Position(descent.steps, self.epoch - 1 + steps / self.per_epoch, progress)
             self.rate = self.factor * trainer.learning_rate * trainer.schedule(position)
             for group in self.optimizer.param_groups:
-                group["lr"] = self.rate
+                group["lr"] = self.rate * group["share"]
             loss, count = self.together.meet(*self._step(batch))
             self.spikes.see(loss / count)
             self.total, self.count, self.done = self.total + loss, self.count + count, self.done + 1

@@ -11,6 +11,7 @@ from samoyed.tasks import Task
 from samoyed.training.progress import Trained, Watcher
 from samoyed.training.session import Session
 from samoyed.training.sharding import is_sharded
+from samoyed.training.transfer import depths
 from samoyed.training.world import ALONE, World
 
 
@@ -42,6 +43,11 @@ class Trainer:
         checkpoint_every: Time between checkpoints within an epoch, from which `samoyed resume` goes on after a crash, by
             default a minute; at the end of an epoch one is written after a tenth of it.
         tensorboard: Whether to write TensorBoard events too, in RUN/tensorboard.
+        from_run: A run to begin with (at the shell, from=RUN): its model with its hyperparameters, and its weights without the
+            head, unless the classes are the same.
+        freeze: With from: how many layers, counted from the input, are held fixed; body holds all but the head.
+        depth_rate: Factor on the learning rate for each layer further from the output (Howard & Ruder 2018): below 1, what
+            lies near the input changes least.
     """
 
     def __init__(
@@ -67,6 +73,9 @@ class Trainer:
         execution: Literal["auto", "plain"] = "auto",
         checkpoint_every: Duration | None = None,
         tensorboard: bool = False,
+        from_run: str | None = None,
+        freeze: Literal["body"] | Whole = 0,
+        depth_rate: Positive = 1.0,
     ) -> None:
         self.epochs, self.max_steps, self.max_time = epochs, max_steps, max_time
         self.batch_size, self.accumulate, self.seed = batch_size, accumulate, seed
@@ -74,6 +83,7 @@ class Trainer:
         self.device, self.tensorboard, self.checkpoint_every = device, tensorboard, checkpoint_every
         self.optimizer, self.learning_rate, self.weight_decay = optimizer, learning_rate, weight_decay
         self.momentum, self.nesterov = momentum, nesterov
+        self.from_run, self.freeze, self.depth_rate = from_run, freeze, depth_rate
         self.schedule, self.clip_norm, self.patience = warmed(SCHEDULES[schedule], warmup), clip_norm, patience
 
     def train(
@@ -89,11 +99,22 @@ class Trainer:
         return Session(self, task, model, train, valid, watcher, world)
 
     def optimizer_of(self, model: nn.Module) -> torch.optim.Optimizer:
-        """The optimiser over the model's parameters, with weight decay on those of two or more axes only."""
-        parameters = [p for p in model.parameters() if p.requires_grad]
+        """The optimiser over the parameters that learn, with weight decay on those of two or more axes only; `share` of a group
+        is its factor on the learning rate."""
+        layers = depths(model) if self.depth_rate != 1 else {}
+        deepest = max(layers.values(), default=0)
+        found: dict[int, list[nn.Parameter]] = {}
+        for name, p in model.named_parameters():
+            if p.requires_grad:
+                found.setdefault(deepest - layers.get(name, deepest), []).append(p)
         groups = [
-            {"params": [p for p in parameters if p.ndim > 1], "weight_decay": self.weight_decay},
-            {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+            {
+                "params": [p for p in some if (p.ndim > 1) == wide],
+                "weight_decay": self.weight_decay if wide else 0.0,
+                "share": self.depth_rate**below,
+            }
+            for below, some in sorted(found.items())
+            for wide in (True, False)
         ]
         groups = [group for group in groups if group["params"]]
         if self.optimizer == "sgd":

@@ -1,0 +1,62 @@
+"""The recipe of transfer on a handful of pictures: who trains on what, and what is measured."""
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image as Pillow
+
+from samoyed.errors import DataError
+from samoyed.recipes import transfer
+
+
+def photos(folder: Path, classes: str, count: int) -> Path:
+    """Grey pictures of noise, brighter on one side for each class."""
+    draw = np.random.default_rng(0)
+    for split, of in (("train", count), ("test", 4)):
+        for shift, name in enumerate(classes):
+            (folder / split / name).mkdir(parents=True)
+            for i in range(of):
+                ramp = np.roll(np.linspace(0, 200, 12), 3 * shift)[None, :, None] + draw.uniform(0, 55, (12, 12, 1))
+                Pillow.fromarray(ramp[:, :, 0].astype(np.uint8)).save(folder / split / name / f"{i}.png")
+    return folder
+
+
+def labels(table: Path) -> list[tuple[str, str]]:
+    """The rows of a table of paths and labels."""
+    with table.open(newline="", encoding="utf-8") as file:
+        return [(row["path"], row["label"]) for row in csv.DictReader(file)]
+
+
+def test_the_other_classes_are_learned_from_few_labels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transfer, "LABELS", (2, 10))
+    monkeypatch.setattr(transfer, "DRAWINGS", 1)
+    monkeypatch.setattr(transfer, "CHOOSING", 2)
+    monkeypatch.setattr(transfer, "_FEW", {**transfer._FEW, "epochs": 1})
+    seen: set[object] = set()
+
+    def measured(data: Path, settings: dict[str, object]) -> float:
+        seen.add(settings.get("freeze", settings.get("depth_rate")))
+        train, valid, test = (labels(data / f"{name}.csv") for name in ("train", "valid", "test"))
+        assert {label for _, label in train + valid + test} == {"c", "d"}
+        assert len(train) == 20
+        assert len(set(train)) == (4 if data.name.startswith("2") else 20)
+        assert not set(train) & set(valid)
+        assert len(test) == 8
+        assert ("from_run" in settings) == ("model" not in settings)
+        return real(data, settings)
+
+    real = transfer._error
+    monkeypatch.setattr(transfer, "_error", measured)
+    outcome = transfer.run(tmp_path / "out", lambda line: None, photos(tmp_path / "photos", "abcd", 16))
+    assert set(seen) == {None, "body", 0.8}
+    assert len(outcome.measured) == 6
+    assert all(0 <= value <= 100 for value in outcome.measured.values())
+    ten = [outcome.measured[f"{way}, 10 labels"] for way in ("fine-tuned", "from the beginning")]
+    assert outcome.holds == (ten[0] < ten[1])
+
+
+def test_three_classes_are_too_few(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="3 classes"):
+        transfer.run(tmp_path / "out", print, photos(tmp_path / "photos", "abc", 12))
