@@ -132,6 +132,11 @@ class Run:
 
         Returns metric -> {value, low, high, unit, better, count}. Raises DataError.
         """
+        rows = to_device(self.task.collate(self.held_out(data, quiet=quiet)), self.task.device)
+        return as_json(evaluate(self.task, self.model, rows))
+
+    def held_out(self, data: str | PathLike[str] | None = None, *, quiet: bool = True) -> list[Any]:
+        """The examples of the run's own test split, or those to measure on at `data`. Raises DataError."""
         where = self.config["data"] if data is None else data
         if data is None and where is not None and not Path(where).exists():
             remedy = "name DATA to measure it on"
@@ -140,11 +145,8 @@ class Run:
             )
         gathered = gather(self.task, None if where is None else Path(where).expanduser(), Reporter(quiet))
         if data is None:
-            examples = self.task.split(gathered.parts, self.config["settings"]["training"]["seed"]).test
-        else:
-            examples = gathered.parts.get("test") or [e for part in gathered.parts.values() for e in part]
-        rows = to_device(self.task.collate(examples), self.task.device)
-        return as_json(evaluate(self.task, self.model, rows))
+            return list(self.task.split(gathered.parts, self.config["settings"]["training"]["seed"]).test)
+        return gathered.parts.get("test") or [e for part in gathered.parts.values() for e in part]
 
 
 def build(task: Task[Any, Any], form: catalog.Form, hyperparameters: dict[str, Any]) -> nn.Module:

@@ -1,4 +1,4 @@
-"""Verbs that say what there is: tasks, models, describe, check, report, runs."""
+"""Verbs that say what there is: tasks, models, describe, check, report, runs, compare."""
 
 from pathlib import Path
 from typing import Annotated
@@ -7,7 +7,7 @@ import typer
 
 import samoyed
 from samoyed import describe, settings
-from samoyed.cli.common import Json, RunPath, data_first
+from samoyed.cli.common import Json, RunPath, data_first, existing
 from samoyed.files import check_manifest
 from samoyed.saying import columns, give, table_of_splits
 
@@ -88,6 +88,22 @@ def runs(
     give({"runs": found}, json_, lambda: listing.table(found))
 
 
+def compare(
+    run: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Two or more runs of one task.")],
+    data: Annotated[
+        Path | None, typer.Option("--data", help="Measure all of them on these; by default on their own test split.")
+    ] = None,
+    out: Annotated[Path, typer.Option("--out", help="The folder for the page.")] = Path("compared"),
+    json_: Json = False,
+) -> None:
+    """Hold runs of one task against the first: figures with tests on the same examples, curves, size, speed."""
+    from samoyed.comparing import page, sides, table
+
+    found = sides.compare(run, existing(data))
+    written = page.write(found, out)
+    give(found.facts() | {"page": str(written)}, json_, lambda: f"{table.text(found)}\n\npage  {written}")
+
+
 def add(app: typer.Typer) -> None:
     """Adds the verbs of this file."""
     app.command()(tasks)
@@ -100,3 +116,7 @@ def add(app: typer.Typer) -> None:
     app.command()(check)
     app.command()(report)
     app.command(epilog="**Example**\n\nsamoyed runs")(runs)
+    app.command(
+        epilog="**Examples**\n\nsamoyed compare runs/image-classification/1 runs/image-classification/2\n\n"
+        "samoyed compare runs/a runs/b runs/c --data more-photos/ --out compared/"
+    )(compare)

@@ -33,6 +33,14 @@ def write_explanation(folder: Path, run: str, said: str, pictures: list[Picture]
     return page
 
 
+def write_comparison(folder: Path, facts: dict[str, Any], pictures: list[Picture]) -> Path:
+    """Writes plots/*.png and comparison.html into `folder`, and returns the page's path. `facts` are the template's words."""
+    page = folder / "comparison.html"
+    template = _environment().get_template("comparison.html.j2")
+    write_text(page, template.render(pictures=_drawn(folder, pictures), **facts))
+    return page
+
+
 def _drawn(folder: Path, pictures: list[Picture]) -> list[dict[str, Any]]:
     """The pictures for a template; each is written as PNG too."""
     drawn = []

@@ -44,6 +44,14 @@ def evaluate(
     Without `intervals` they are left at the value, which spares their cost while training. The processes of a world divide each
     batch, and all of them have all results.
     """
+    entries = entries_of(task, model, data, batch_size, world)
+    return {name: pool(entries[name], metric, intervals) for name, metric in task.reported.items()}
+
+
+def entries_of(
+    task: Task[Any, Any], model: nn.Module, data: Any, batch_size: int = 256, world: World = ALONE
+) -> dict[str, NDArray[np.float64]]:
+    """What each metric is pooled from: totals and counts per example, [2, N] or [2, N, K], in the order of `data`."""
     entries: dict[str, list[NDArray[np.float64]]] = {}
     training, carried, weight = model.training, task.carried, world.weight
     model.eval()
@@ -56,9 +64,7 @@ def evaluate(
     task.carried, world.weight = carried, weight  # a training that is stopped within an epoch goes on with its own
     if world.size > 1:
         entries = {name: in_order(parts, world) for name, parts in entries.items()}
-    return {
-        name: pool(np.concatenate(entries[name], axis=1), metric, intervals) for name, metric in task.reported.items()
-    }
+    return {name: np.concatenate(parts, axis=1) for name, parts in entries.items()}
 
 
 def in_order(parts: list[NDArray[np.float64]], world: World) -> list[NDArray[np.float64]]:
