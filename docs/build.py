@@ -22,6 +22,7 @@ _REPORTS = {
     "text-classification": ("confusion", "classes", "weights", "mistakes", "keywords", "calibration", "curves"),
     "text-generation": ("samples", "surprise", "ngrams", "curves"),
     "automatic-speech-recognition": ("transcripts", "heard", "curves"),
+    "audio-classification": ("spectrograms", "confusion", "mistakes", "calibration", "curves"),
     "text-line-recognition": ("transcripts", "heard", "curves"),
     "translation": ("examples", "alignment", "length", "phrases", "curves"),
     "time-series-forecasting": ("forecast", "horizon", "origins", "curves"),

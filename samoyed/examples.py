@@ -66,6 +66,17 @@ class Utterance:
 
 
 @dataclass(frozen=True, slots=True)
+class Recording:
+    """A sound that belongs to a class. `samples` float32 [T] from -1 to 1, `rate` of them a second; `label` is None where it is
+    not known."""
+
+    samples: NDArray[np.float32]
+    rate: int
+    label: str | None
+    origin: str
+
+
+@dataclass(frozen=True, slots=True)
 class TextLine:
     """A picture of one line of writing. `pixels` [H, W, C] uint8, C = 1 or 3; `transcript` is None where it is not known."""
 
@@ -84,4 +95,4 @@ class Series:
     origin: str
 
 
-Example = Image | Text | LabelledText | TaggedText | Pair | Utterance | TextLine | Series
+Example = Image | Text | LabelledText | TaggedText | Pair | Utterance | Recording | TextLine | Series

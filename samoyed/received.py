@@ -17,6 +17,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from samoyed import examples
 from samoyed.errors import DataError, UsageError, shown
+from samoyed.sources import _audio
 from samoyed.sources._pictures import Unreadable, decode
 from samoyed.sources._reading import decode as decode_text
 from samoyed.sources.series_table import SeriesTable
@@ -70,6 +71,15 @@ def of_bytes(task: Task[Any, Any], data: bytes, origin: str = "upload") -> Any:
         return next(SeriesTable(Path(origin), **task.source_options(), data=data).examples())
     needed = fields_of(task)
     main = next(iter(needed))
+    if main == "samples":
+        samples, rate = _heard(data, origin)
+        return _checked(
+            task,
+            dataclasses.replace(
+                _built(task, {"samples": [0.0], "rate": rate, "origin": origin}, origin), samples=samples
+            ),
+            origin,
+        )
     if needed[main] is not str:
         raise DataError("files of this kind cannot be sent", where=origin, remedy=f"send JSON: {example_of(task)}")
     return of_json(task, {main: decode_text(Path(origin), data)}, origin)
@@ -81,7 +91,16 @@ def example_of(task: Task[Any, Any]) -> str:
         return 'a picture\'s file, or JSON {"pixels": BASE64 of its file, or rows of numbers from 0 to 255}'
     if task.example == "Series":
         return 'a CSV, or JSON {"values": [1.5, 2.5, ...]}'
+    if "samples" in fields_of(task):
+        return 'a recording\'s file, or JSON {"samples": [0.0, 0.1, ...], "rate": 16000}'
     return f"JSON {{{', '.join(f'{name!r}: ...' for name in fields_of(task))}}}".replace("'", '"')
+
+
+def _heard(data: bytes, origin: str) -> Any:
+    try:
+        return _audio.decode(data)
+    except _audio.Unreadable as error:
+        raise DataError(f"cannot be heard: {error}", where=origin) from error
 
 
 def _is_needed(field: dataclasses.Field[Any], hint: Any) -> bool:

@@ -2,7 +2,7 @@
 
 r, z = logistic(W x_t + U h_{t-1} + b), one W, U, b each; n = tanh(W x_t + b + r (U h_{t-1} + c)), or with reset=before
 n = tanh(W x_t + b + U (r h_{t-1}) + c); h_t = (1 - z) n + z h_{t-1}. Computed by layers/recurrence. The language model, the
-forecaster, the text classifier and the tagger are forms of one architecture; a task takes the one whose sizes it supplies. Departure: by default the reset gate
+forecaster, the classifiers and the tagger are forms of one architecture; a task takes the one whose sizes it supplies. Departure: by default the reset gate
 multiplies U h after the product, as in cuDNN, where the paper resets h before it.
 """
 
@@ -10,6 +10,7 @@ from typing import Literal
 
 from samoyed.layers import recurrence
 from samoyed.layers.recurrent import RecurrentForecaster, RecurrentLanguageModel
+from samoyed.layers.recurrent_frames import RecurrentFrameClassifier
 from samoyed.layers.recurrent_texts import RecurrentTagger, RecurrentTextClassifier
 from samoyed.settings import Count, Share
 
@@ -98,5 +99,11 @@ class GRUTextClassifier(RecurrentTextClassifier):
 
 class GRUTagger(RecurrentTagger):
     """tokens [B, T] -> logits [B, T, K] of each token's tag, through gated recurrent units."""
+
+    core = recurrence.GRU
+
+
+class GRUSoundClassifier(RecurrentFrameClassifier):
+    """frames [B, T, F] -> logits [B, K] of the whole recording's class, through gated recurrent units."""
 
     core = recurrence.GRU

@@ -2,7 +2,7 @@
 
 i, f, o = logistic(W x_t + U h_{t-1} + b), one W, U, b each; g = tanh(W x_t + U h_{t-1} + b);
 c_t = f c_{t-1} + i g; h_t = o tanh(c_t). With peepholes p, p c_{t-1} enters i and f, and p c_t enters o; the other variants stand
-at their settings. Computed by layers/recurrence. The language model, the forecaster, the text classifier and the tagger
+at their settings. Computed by layers/recurrence. The language model, the forecaster, the classifiers and the tagger
 are forms of one architecture; a task takes the one whose sizes it supplies. No departure.
 """
 
@@ -10,6 +10,7 @@ from typing import Literal
 
 from samoyed.layers import recurrence
 from samoyed.layers.recurrent import RecurrentForecaster, RecurrentLanguageModel
+from samoyed.layers.recurrent_frames import RecurrentFrameClassifier
 from samoyed.layers.recurrent_texts import RecurrentTagger, RecurrentTextClassifier
 from samoyed.settings import Count, Share
 
@@ -118,5 +119,11 @@ class LSTMTextClassifier(RecurrentTextClassifier):
 
 class LSTMTagger(RecurrentTagger):
     """tokens [B, T] -> logits [B, T, K] of each token's tag, through long short-term memory."""
+
+    core = recurrence.LSTM
+
+
+class LSTMSoundClassifier(RecurrentFrameClassifier):
+    """frames [B, T, F] -> logits [B, K] of the whole recording's class, through long short-term memory."""
 
     core = recurrence.LSTM

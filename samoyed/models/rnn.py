@@ -1,6 +1,6 @@
 """Simple recurrent network: h_t = f(W x_t + b + U h_{t-1} + c) (Elman 1990; trained through time, Werbos 1990).
 
-f is tanh, or ReLU. Computed by layers/recurrence. The language model, the forecaster, the text classifier and the tagger
+f is tanh, or ReLU. Computed by layers/recurrence. The language model, the forecaster, the classifiers and the tagger
 are forms of one architecture; a task takes the one whose sizes it supplies. Departure: with identity=true W is drawn as otherwise, where Le, Jaitly & Hinton (2015)
 draw it from a normal distribution of deviation 0.001.
 """
@@ -9,6 +9,7 @@ from typing import Literal
 
 from samoyed.layers import recurrence
 from samoyed.layers.recurrent import RecurrentForecaster, RecurrentLanguageModel
+from samoyed.layers.recurrent_frames import RecurrentFrameClassifier
 from samoyed.layers.recurrent_texts import RecurrentTagger, RecurrentTextClassifier
 from samoyed.settings import Count, Share
 
@@ -103,5 +104,11 @@ class RNNTextClassifier(RecurrentTextClassifier):
 
 class RNNTagger(RecurrentTagger):
     """tokens [B, T] -> logits [B, T, K] of each token's tag, through a simple recurrent network."""
+
+    core = recurrence.RNN
+
+
+class RNNSoundClassifier(RecurrentFrameClassifier):
+    """frames [B, T, F] -> logits [B, K] of the whole recording's class, through a simple recurrent network."""
 
     core = recurrence.RNN

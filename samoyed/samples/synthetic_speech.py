@@ -5,8 +5,8 @@ from numpy.typing import NDArray
 
 from samoyed.examples import Utterance
 
-_RATE = 8000
-_WORDS = {
+RATE = 8000
+WORDS = {
     "zero": "z i r o", "one": "w a n", "two": "t u", "three": "s r i", "four": "f o r", "five": "f a v", "six": "s e k s",
     "seven": "s e v n", "eight": "e t", "nine": "n a n",
 }  # fmt: skip
@@ -22,19 +22,20 @@ def examples() -> list[Utterance]:
     draw = np.random.default_rng(0)
     found = []
     for i in range(300):
-        words = draw.choice(list(_WORDS), draw.integers(1, 4)).tolist()
-        found.append(Utterance(_spoken(words, draw), _RATE, " ".join(words), f"synthetic utterance {i}"))
+        words = draw.choice(list(WORDS), draw.integers(1, 4)).tolist()
+        found.append(Utterance(spoken(words, draw), RATE, " ".join(words), f"synthetic utterance {i}"))
     return found
 
 
-def _spoken(words: list[str], draw: np.random.Generator) -> NDArray[np.float32]:
+def spoken(words: list[str], draw: np.random.Generator) -> NDArray[np.float32]:
+    """Words of `WORDS` said one after another: float32 [T] at `RATE`."""
     tempo, pitch, tilt = draw.uniform(0.8, 1.25), draw.uniform(90, 220), draw.uniform(0.93, 1.07)
-    parts = [np.zeros(int(_RATE * draw.uniform(0.04, 0.12)))]
+    parts = [np.zeros(int(RATE * draw.uniform(0.04, 0.12)))]
     for word in words:
-        for sound in _WORDS[word].split():
+        for sound in WORDS[word].split():
             low, high = _SOUNDS[sound]
-            count = int(_RATE * tempo * draw.uniform(0.07, 0.12))
-            time = np.arange(count) / _RATE
+            count = int(RATE * tempo * draw.uniform(0.07, 0.12))
+            time = np.arange(count) / RATE
             if low:
                 harmonics = pitch * np.arange(1, int(3800 / pitch))
                 gains = np.sum([1 / (1 + ((harmonics - tilt * f) / 120) ** 2) for f in (low, high)], axis=0)
@@ -43,6 +44,6 @@ def _spoken(words: list[str], draw: np.random.Generator) -> NDArray[np.float32]:
                 noise = draw.standard_normal(count)
                 wave = 0.5 * np.convolve(noise * np.cos(2 * np.pi * tilt * high * time), np.ones(4) / 4, "same")
             parts.append(wave * np.hanning(count) ** 0.5)
-        parts.append(np.zeros(int(_RATE * draw.uniform(0.05, 0.15))))
+        parts.append(np.zeros(int(RATE * draw.uniform(0.05, 0.15))))
     whole = np.concatenate(parts) * draw.uniform(0.1, 0.3)
     return (whole + 0.004 * draw.standard_normal(len(whole))).clip(-1, 1).astype(np.float32)

@@ -41,6 +41,7 @@ _NOUNS = {
     "TaggedText": "texts with tags",
     "Pair": "pairs of texts",
     "Utterance": "recordings with transcripts",
+    "Recording": "recordings of classes",
     "TextLine": "pictures of lines with transcripts",
     "Series": "series of numbers",
 }

@@ -14,10 +14,11 @@ from samoyed.features.vocabulary import Vocabulary
 from samoyed.objectives import Mean
 from samoyed.reporting import transcripts as drawing
 from samoyed.settings import Count
-from samoyed.sources import Source, one_file
+from samoyed.sources import Source
 from samoyed.splitting import stratified
 from samoyed.stored import Stored
 from samoyed.tasks import Picture, Split
+from samoyed.tasks._sounds import checked, one_recording, summary
 from samoyed.tasks._transcribing import Sequences, Transcribing, feasible
 
 
@@ -95,9 +96,7 @@ class AutomaticSpeechRecognition(Transcribing[Utterance]):
         return stratified(kept, seed, label=lambda e: "", content=lambda e: e.samples.tobytes())
 
     def found(self, split: Split, sources: dict[str, Source]) -> list[tuple[str, str]]:
-        seconds = [len(e.samples) / e.rate for part in split[:3] for e in part]
-        rates = sorted({e.rate for part in split[:3] for e in part})
-        about = f"{len(seconds):,}, {sum(seconds) / 60:,.1f} minutes, {min(seconds):.1f} to {max(seconds):.1f} s, at {', '.join(f'{r:,}' for r in rates[:4])} Hz"
+        about = summary([e for part in split[:3] for e in part])
         rows = [("recordings", about), ("first", f"{split.train[0].transcript[:70]}")]
         if self.left_out:
             rows.append(("left out", f"{self.left_out:,} whose transcript is longer than the recording has steps"))
@@ -137,20 +136,10 @@ class AutomaticSpeechRecognition(Transcribing[Utterance]):
 
     def read(self, raw: Any) -> Utterance:
         if isinstance(raw, Utterance):
-            if raw.samples.ndim != 1 or not raw.samples.size or raw.rate < 1:
-                raise DataError(
-                    f"samples of shape {raw.samples.shape} at {raw.rate} a second are no recording", where=raw.origin,
-                    remedy="give [T] numbers from -1 to 1, and a rate such as 16000",
-                )  # fmt: skip
+            checked(raw.samples, raw.rate, raw.origin)
             return raw
-        from samoyed.sources._audio import Unreadable, decode
-
-        path = one_file(raw, "recording")
-        try:
-            samples, rate = decode(path)
-        except Unreadable as error:
-            raise DataError(f"cannot be heard: {error}", where=path) from error
-        return Utterance(samples, rate, None, str(path))
+        samples, rate, path = one_recording(raw)
+        return Utterance(samples, rate, None, path)
 
     def answer(self, model: nn.Module, example: Utterance) -> dict[str, Any]:
         """What is said, and other readings with their log-probabilities."""

@@ -49,7 +49,7 @@ def filled(runs: Paths, raw: Paths) -> Callable[[str], list[str]]:
 
 USAGE = [
     ("train image-clasification {photos}", "did you mean image-classification?"),
-    ("train photos", "choose one of: automatic-speech-recognition, image-classification, "),
+    ("train photos", "choose one of: audio-classification, automatic-speech-recognition, "),
     ("train image-classification model=lennet", "did you mean lenet?"),
     ("train image-classification model=lstm", "lstm"),
     ("train image-classification {photos} epoch=3", "did you mean epochs?"),

@@ -64,6 +64,21 @@ const kinds = {
   },
 };
 
+// A file that is sent as it is: of recordings and of other kinds that nobody types.
+function upload(text, accept) {
+  const name = make("span", { className: "soft" }, "none chosen");
+  let file = null;
+  const input = chooser(text, accept, (chosen) => { file = chosen; name.textContent = chosen.name; });
+  return {
+    elements: [make("div", { className: "row" }, input, name)],
+    async send() {
+      if (!file) throw { error: "there is no file yet", remedy: "choose one" };
+      return { body: file, type: "application/octet-stream", beside: {} };
+    },
+  };
+}
+kinds.Recording = kinds.Utterance = () => upload("Choose a recording", ".wav,.flac,.ogg,.mp3,audio/*");
+
 function fields(about) {
   const areas = Object.entries(about.fields).map(([name, type], i) => {
     const area = make("textarea", { id: `field-${name}`, spellcheck: type === "str" });
@@ -142,7 +157,7 @@ function open(about) {
   const measured = Object.entries(about.metrics).map(([name, m]) => `${name} ${m.value.toPrecision(3)} ${m.unit} (${m.low.toPrecision(3)} to ${m.high.toPrecision(3)})`);
   $("measured").textContent = measured.length ? `Measured on data not seen in training: ${measured.join(", ")}.` : "";
   const bearer = token ? '-H "Authorization: Bearer $SAMOYED_TOKEN" ' : "";
-  const example = { Image: "-F file=@picture.png", Series: "-F file=@series.csv" }[about.example] ??
+  const example = { Image: "-F file=@picture.png", Series: "-F file=@series.csv", Recording: "-F file=@recording.wav", Utterance: "-F file=@recording.wav" }[about.example] ??
     `-H 'Content-Type: application/json' -d '${JSON.stringify(Object.fromEntries(Object.keys(about.fields).map((n) => [n, "..."])))}'`;
   $("curl").textContent = `curl ${bearer}${example} ${location.origin}/predict`;
   $("login").hidden = true;
