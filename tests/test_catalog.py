@@ -177,8 +177,8 @@ def test_unknown_models() -> None:
     form = catalog.task("image-classification")
     with pytest.raises(UsageError, match=r"there is no model called 'lennet'; did you mean lenet\?"):
         catalog.model(form, "lennet")
-    with pytest.raises(UsageError, match="the model 'lstm' does not fit this task; choose one of: lenet, "):
-        catalog.model(form, "lstm")
+    with pytest.raises(UsageError, match="the model 'seq2seq' does not fit this task; choose one of: lenet, "):
+        catalog.model(form, "seq2seq")
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,7 @@
 
 i, f, o = logistic(W x_t + U h_{t-1} + b), one W, U, b each; g = tanh(W x_t + U h_{t-1} + b);
 c_t = f c_{t-1} + i g; h_t = o tanh(c_t). With peepholes p, p c_{t-1} enters i and f, and p c_t enters o; the other variants stand
-at their settings. Computed by layers/recurrence. The language model, the forecaster, the classifiers and the tagger
-are forms of one architecture; a task takes the one whose sizes it supplies. No departure.
+at their settings. Computed by layers/recurrence. The language model, the forecaster, the classifiers and the tagger are forms of one architecture; a task takes the one whose sizes it supplies. No departure.
 """
 
 from typing import Literal
@@ -12,6 +11,7 @@ from samoyed.layers import recurrence
 from samoyed.layers.recurrent import RecurrentForecaster, RecurrentLanguageModel
 from samoyed.layers.recurrent_frames import RecurrentFrameClassifier
 from samoyed.layers.recurrent_texts import RecurrentTagger, RecurrentTextClassifier
+from samoyed.layers.scanning import RecurrentImageClassifier
 from samoyed.settings import Count, Share
 
 
@@ -101,6 +101,52 @@ class LSTMForecaster(RecurrentForecaster):
             recurrence.LSTM,
             input_size,
             horizon,
+            hidden_size,
+            num_layers,
+            dropout,
+            forget=forget,
+            forget_bias=forget_bias,
+            peephole=peephole,
+            layer_norm=layer_norm,
+        )
+
+
+class LSTMImageClassifier(RecurrentImageClassifier):
+    """images [B, C, Y, X] -> logits [B, K] of the picture's class, read by rows or pixels through long short-term memory.
+
+    Args:
+        image_shape: Channels, height, width of a picture.
+        num_classes: Number of classes.
+        scan: What a step reads: a row of the picture, or one pixel, row after row.
+        hidden_size: Units per layer.
+        num_layers: Layers, each reading the one below.
+        dropout: Probability with which a number between layers, or of the last hidden state, is left out of a training step.
+        forget: gate as above; none keeps all of c, as in 1997; coupled has f = 1 - i (Greff 2015).
+        forget_bias: Where the forget gate's bias starts: 1 to 2 keeps memory from the first step on (Gers 2000; Jozefowicz 2015);
+            None draws it as any other.
+        peephole: Whether c enters the gates (Gers & Schmidhuber 2000).
+        layer_norm: Whether W x, U h and c are normalised before use (Ba 2016).
+    """
+
+    def __init__(
+        self,
+        *,
+        image_shape: tuple[int, int, int],
+        num_classes: int,
+        scan: Literal["rows", "pixels"] = "rows",
+        hidden_size: Count = 128,
+        num_layers: Count = 1,
+        dropout: Share = 0.0,
+        forget: Literal["gate", "none", "coupled"] = "gate",
+        forget_bias: float | None = None,
+        peephole: bool = False,
+        layer_norm: bool = False,
+    ) -> None:
+        super().__init__(
+            recurrence.LSTM,
+            image_shape,
+            num_classes,
+            scan,
             hidden_size,
             num_layers,
             dropout,

@@ -1,8 +1,7 @@
 """Simple recurrent network: h_t = f(W x_t + b + U h_{t-1} + c) (Elman 1990; trained through time, Werbos 1990).
 
-f is tanh, or ReLU. Computed by layers/recurrence. The language model, the forecaster, the classifiers and the tagger
-are forms of one architecture; a task takes the one whose sizes it supplies. Departure: with identity=true W is drawn as otherwise, where Le, Jaitly & Hinton (2015)
-draw it from a normal distribution of deviation 0.001.
+f is tanh, or ReLU. Computed by layers/recurrence. The language model, the forecaster, the classifiers and the tagger are forms of one architecture; a task takes the one whose sizes it supplies. Departure: with identity=true W is drawn as
+otherwise, where Le, Jaitly & Hinton (2015) draw it from a normal distribution of deviation 0.001.
 """
 
 from typing import Literal
@@ -11,6 +10,7 @@ from samoyed.layers import recurrence
 from samoyed.layers.recurrent import RecurrentForecaster, RecurrentLanguageModel
 from samoyed.layers.recurrent_frames import RecurrentFrameClassifier
 from samoyed.layers.recurrent_texts import RecurrentTagger, RecurrentTextClassifier
+from samoyed.layers.scanning import RecurrentImageClassifier
 from samoyed.settings import Count, Share
 
 
@@ -88,6 +88,45 @@ class RNNForecaster(RecurrentForecaster):
             recurrence.RNN,
             input_size,
             horizon,
+            hidden_size,
+            num_layers,
+            dropout,
+            nonlinearity=nonlinearity,
+            identity=identity,
+        )
+
+
+class RNNImageClassifier(RecurrentImageClassifier):
+    """images [B, C, Y, X] -> logits [B, K] of the picture's class, read by rows or pixels through a simple recurrent network.
+
+    Args:
+        image_shape: Channels, height, width of a picture.
+        num_classes: Number of classes.
+        scan: What a step reads: a row of the picture, or one pixel, row after row.
+        hidden_size: Units per layer.
+        num_layers: Layers, each reading the one below.
+        dropout: Probability with which a number between layers, or of the last hidden state, is left out of a training step.
+        nonlinearity: The function f of a unit.
+        identity: Whether U starts as the identity and b, c as 0: with relu the IRNN (Le, Jaitly & Hinton 2015).
+    """
+
+    def __init__(
+        self,
+        *,
+        image_shape: tuple[int, int, int],
+        num_classes: int,
+        scan: Literal["rows", "pixels"] = "rows",
+        hidden_size: Count = 128,
+        num_layers: Count = 1,
+        dropout: Share = 0.0,
+        nonlinearity: Literal["tanh", "relu"] = "tanh",
+        identity: bool = False,
+    ) -> None:
+        super().__init__(
+            recurrence.RNN,
+            image_shape,
+            num_classes,
+            scan,
             hidden_size,
             num_layers,
             dropout,

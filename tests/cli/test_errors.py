@@ -51,7 +51,7 @@ USAGE = [
     ("train image-clasification {photos}", "did you mean image-classification?"),
     ("train photos", "choose one of: audio-classification, automatic-speech-recognition, "),
     ("train image-classification model=lennet", "did you mean lenet?"),
-    ("train image-classification model=lstm", "lstm"),
+    ("train image-classification model=seq2seq", "seq2seq"),
     ("train image-classification {photos} epoch=3", "did you mean epochs?"),
     ("train image-classification {photos} hidden_sizes=3", "model=mlp"),
     ("train image-classification {photos} epochs=0", "epochs is a whole number of at least 1"),

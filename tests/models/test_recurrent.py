@@ -12,13 +12,14 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from samoyed.models.gru import GRUForecaster, GRULanguageModel
-from samoyed.models.lstm import LSTMForecaster, LSTMLanguageModel
-from samoyed.models.rnn import RNNForecaster, RNNLanguageModel
+from samoyed.models.gru import GRUForecaster, GRUImageClassifier, GRULanguageModel
+from samoyed.models.lstm import LSTMForecaster, LSTMImageClassifier, LSTMLanguageModel
+from samoyed.models.rnn import RNNForecaster, RNNImageClassifier, RNNLanguageModel
 
 Array = NDArray[np.float64]
 LANGUAGE = {"rnn": RNNLanguageModel, "lstm": LSTMLanguageModel, "gru": GRULanguageModel}
 FORECAST = {"rnn": RNNForecaster, "lstm": LSTMForecaster, "gru": GRUForecaster}
+SCAN = {"rnn": RNNImageClassifier, "lstm": LSTMImageClassifier, "gru": GRUImageClassifier}
 each_kind = pytest.mark.parametrize("kind", LANGUAGE)
 each_depth = pytest.mark.parametrize("layers", [1, 3])
 
@@ -92,6 +93,20 @@ def test_forecasters_are_their_equations(kind: str, layers: int, weights: Callab
         hidden, _, _ = recur(kind, w, past[row].numpy(), layers)
         wanted = w["output.weight"] @ hidden[-1] + w["output.bias"]
         assert np.abs(future[row].detach().numpy() - wanted).max() < 1e-12
+
+
+@each_kind
+@pytest.mark.parametrize("scan", ["rows", "pixels"])
+def test_scanned_pictures_are_their_equations(kind: str, scan: str, weights: Callable[..., dict[str, Array]]) -> None:
+    model = SCAN[kind](image_shape=(2, 3, 4), num_classes=5, scan=scan, hidden_size=6, num_layers=2).double()
+    w = weights(model)
+    images = np.random.default_rng(0).normal(size=(3, 2, 3, 4))
+    found = model(torch.from_numpy(images)).detach().numpy()
+    for image, logits in zip(images, found, strict=True):
+        rows = [image[:, y].reshape(-1) for y in range(3)]
+        pixels = [image[:, y, x] for y in range(3) for x in range(4)]
+        hidden, _, _ = recur(kind, w, np.stack(rows if scan == "rows" else pixels), 2)
+        np.testing.assert_allclose(logits, w["output.weight"] @ hidden[-1] + w["output.bias"], rtol=1e-10, atol=1e-12)
 
 
 @each_depth
