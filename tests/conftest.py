@@ -1,6 +1,7 @@
 """What every test stands on: one thread, a cache of its own, and a few ways to make data and to run the command line."""
 
 import os
+import signal
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -17,6 +18,11 @@ from tests.promises import promise, pytest_terminal_summary, times
 __all__ = ["promise", "pytest_terminal_summary", "times"]  # fixtures and a hook
 
 torch.set_num_threads(1)
+for _interruption in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    if (
+        signal.getsignal(_interruption) is signal.SIG_IGN
+    ):  # of what a shell starts in the background, and all that it starts
+        signal.signal(_interruption, signal.default_int_handler if _interruption == signal.SIGINT else signal.SIG_DFL)
 
 
 class Said(NamedTuple):

@@ -18,7 +18,7 @@ import samoyed
 from samoyed.errors import DataError, SamoyedError
 from samoyed.plan import make
 from samoyed.reporting.progress import Reporter
-from samoyed.training import checkpoint
+from samoyed.training import checkpoint, world
 from samoyed.training.prepare import prepare
 from samoyed.training.sharding import shard
 from samoyed.training.world import World, joined
@@ -315,6 +315,7 @@ def processes(size: int, work: str, folder: Path, wait: float = 120) -> list[tup
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
+    world.PATIENCE = float(os.environ.get("TESTS_PATIENCE", world.PATIENCE))
     try:
         with joined("cpu") as here:
             WORKS[sys.argv[1]](Path(sys.argv[2]), here)

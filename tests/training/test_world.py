@@ -7,7 +7,6 @@ differ by rounding alone.
 import importlib.util
 import json
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -147,10 +146,11 @@ def test_what_one_process_finds_not_finite_takes_all_of_them_back(one: Path, two
         ("differing", "DataError: photos: cannot be read", "DataError: process 1: photos: cannot be read"),
     ],
 )
-def test_a_process_that_fails_does_not_hang_the_others(work: str, mine: str, others: str, tmp_path: Path) -> None:
-    began = time.monotonic()
+def test_a_process_that_fails_does_not_hang_the_others(
+    work: str, mine: str, others: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TESTS_PATIENCE", "1000")  # which is not waited for: the processes are killed before
     (first, said), (second, told) = of.processes(2, work, tmp_path)
-    assert time.monotonic() - began < 24  # the imports, not the patience
     assert (first, second) == (1, 1)
     assert others in said
     assert mine in told
