@@ -26,11 +26,17 @@ class Fit:
         self.versions = {"keras": keras.__version__, self.backend: _version(self.backend)}
         found = data.pictures(settings)
         self.images, self.labels = np.ascontiguousarray(found.normalised().transpose(0, 2, 3, 1)), found.labels
-        shape, classes = tuple(settings["image_shape"]), settings["num_classes"]
+        self.model, self.initial = self.network()
+        self.loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        self.optimizer = keras.optimizers.Adam(settings["learning_rate"], epsilon=1e-8)
+        self.model.compile(optimizer=self.optimizer, loss=self.loss)
+
+    def network(self) -> tuple[Any, list[Floats]]:
+        """What is trained, and the weights that it begins with."""
+        shape, classes = tuple(self.settings["image_shape"]), self.settings["num_classes"]
         self.maps = (16, *Sizes(shape, classes).sides)
-        self.initial = [self._in(array, i) for i, array in enumerate(data.weights(settings))]
         layers = keras.layers
-        self.model = keras.Sequential(
+        model = keras.Sequential(
             [
                 keras.Input((*shape[1:], shape[0])),
                 layers.Conv2D(6, 5, padding="same", activation="relu"),
@@ -43,16 +49,14 @@ class Fit:
                 layers.Dense(classes),
             ]
         )
-        self.loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-        self.optimizer = keras.optimizers.Adam(settings["learning_rate"], epsilon=1e-8)
-        self.model.compile(optimizer=self.optimizer, loss=self.loss)
+        return model, [self.in_keras(array, i) for i, array in enumerate(data.weights(self.settings))]
 
     def agree(self, out: str) -> dict[str, Any]:
         self._start()
         few = self.settings["batch_size"]
         images, labels = self.images[:few], self.labels[:few]
         loss, gradients = (_by_jax if self.backend == "jax" else _by_torch)(self.model, self.loss, images, labels)
-        np.save(out, np.concatenate([self._out(g, i).reshape(-1) for i, g in enumerate(gradients)]))
+        np.save(out, np.concatenate([self.out_of_keras(g, i).reshape(-1) for i, g in enumerate(gradients)]))
         history = self.model.fit(
             images, labels, batch_size=few, epochs=self.settings["agree_steps"], shuffle=False, verbose=0
         )
@@ -82,14 +86,14 @@ class Fit:
             if "learning_rate" not in variable.path:
                 variable.assign(np.zeros(variable.shape, variable.dtype))
 
-    def _in(self, array: Floats, index: int) -> Floats:
+    def in_keras(self, array: Floats, index: int) -> Floats:
         """A weight in PyTorch's layout -> in Keras's; the first full layer sees its inputs as rows, columns, maps."""
         if index == 4:
             array = array.reshape(len(array), *self.maps).transpose(0, 2, 3, 1).reshape(len(array), -1)
         return np.ascontiguousarray(array.transpose(_CHANNELS_LAST[array.ndim]))
 
-    def _out(self, array: Floats, index: int) -> Floats:
-        """The inverse of `_in`."""
+    def out_of_keras(self, array: Floats, index: int) -> Floats:
+        """The inverse of `in_keras`."""
         array = array.transpose(_BACK[array.ndim])
         if index == 4:
             maps, height, width = self.maps
@@ -109,8 +113,10 @@ def _by_torch(model: Any, loss: Any, images: Floats, labels: NDArray[np.int64]) 
 def _by_jax(model: Any, loss: Any, images: Floats, labels: NDArray[np.int64]) -> tuple[float, Sequence[Floats]]:
     import jax  # type: ignore[import-not-found]
 
+    others = [variable.value for variable in model.non_trainable_variables]
+
     def of(weights: Any) -> Any:
-        logits, _ = model.stateless_call(weights, [], images, training=True)
+        logits, _ = model.stateless_call(weights, others, images, training=True)
         return loss(labels, logits)
 
     found, gradients = jax.value_and_grad(of)([variable.value for variable in model.trainable_variables])

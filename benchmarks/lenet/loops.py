@@ -23,8 +23,12 @@ class Plain:
         self.versions = {"torch": torch.__version__}
         found = data.pictures(settings)
         self.images, self.labels = torch.from_numpy(found.normalised()), torch.from_numpy(found.labels)
-        self.model, self.initial = network(settings), data.weights(settings)
+        self.model, self.initial = self.network()
         self.loader = DataLoader(TensorDataset(self.images, self.labels), settings["batch_size"], shuffle=True)
+
+    def network(self) -> tuple[nn.Module, list[data.Floats]]:
+        """What is trained, and the weights that it begins with."""
+        return network(self.settings), data.weights(self.settings)
 
     def batches(self) -> Iterator[Any]:
         """images [B, C, H, W] float32, labels [B]: one epoch."""

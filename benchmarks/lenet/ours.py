@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 import samoyed
 from benchmarks.lenet import data
@@ -56,11 +57,14 @@ class Ours:
         self.task = ImageClassification(augment=("none",))
         self.task.fit(examples)
         self.train = self.task.collate(examples)
-        sizes = self.task.sizes()
-        self.model = LeNet(image_shape=sizes["image_shape"], num_classes=sizes["num_classes"])
-        self.initial = data.weights(settings)
+        self.model, self.initial = self.network(self.task.sizes())
         self.execution = Execution(**settings.get("execution", {}))
         self.folder = tempfile.TemporaryDirectory()
+
+    def network(self, sizes: dict[str, Any]) -> tuple[nn.Module, list[data.Floats]]:
+        """What is trained, and the weights that it begins with."""
+        model = LeNet(image_shape=sizes["image_shape"], num_classes=sizes["num_classes"])
+        return model, data.weights(self.settings)
 
     def agree(self, out: str) -> dict[str, Any]:
         pour(self.initial, self.model.parameters())

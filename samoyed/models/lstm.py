@@ -2,7 +2,8 @@
 
 i, f, o = logistic(W x_t + U h_{t-1} + b), one W, U, b each; g = tanh(W x_t + U h_{t-1} + b);
 c_t = f c_{t-1} + i g; h_t = o tanh(c_t). With peepholes p, p c_{t-1} enters i and f, and p c_t enters o; the other variants stand
-at their settings. Computed by layers/recurrence. The language model, the forecaster, the classifiers and the tagger are forms of one architecture; a task takes the one whose sizes it supplies. No departure.
+at their settings. Computed by layers/recurrence. The language model, the forecaster, the classifiers and the tagger are
+forms of one architecture; a task takes the one whose sizes it supplies. No departure.
 """
 
 from typing import Literal

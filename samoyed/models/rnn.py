@@ -1,7 +1,8 @@
 """Simple recurrent network: h_t = f(W x_t + b + U h_{t-1} + c) (Elman 1990; trained through time, Werbos 1990).
 
-f is tanh, or ReLU. Computed by layers/recurrence. The language model, the forecaster, the classifiers and the tagger are forms of one architecture; a task takes the one whose sizes it supplies. Departure: with identity=true W is drawn as
-otherwise, where Le, Jaitly & Hinton (2015) draw it from a normal distribution of deviation 0.001.
+f is tanh, or ReLU. Computed by layers/recurrence. The language model, the forecaster, the classifiers and the tagger are forms
+of one architecture; a task takes the one whose sizes it supplies. Departure: with identity=true W is drawn as otherwise, where
+Le, Jaitly & Hinton (2015) draw it from a normal distribution of deviation 0.001.
 """
 
 from typing import Literal
