@@ -17,6 +17,7 @@ DOCS = Path(__file__).parent
 _NOTE = "<!-- Written by `python -m docs.build` from the source; edit the docstrings there. -->\n\n"
 _SLOW = 60  # recipes that take longer than this many seconds, or need data, have no picture made here
 _REPORTS = {
+    "handwriting-synthesis": ("drawings", "bias", "expected", "window", "curves"),
     "image-classification": ("confusion", "mistakes", "filters", "calibration", "curves"),
     "sequence-tagging": ("tagged", "confusion", "classes", "curves"),
     "text-classification": ("confusion", "classes", "weights", "mistakes", "keywords", "calibration", "curves"),

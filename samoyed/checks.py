@@ -41,6 +41,8 @@ _SIZES: dict[str, Any] = {
     "window": 2,
     "negatives": 2,
     "subsample": 0.0,
+    "alphabet_size": 4,
+    "point_size": 3,
 }
 
 
@@ -164,6 +166,10 @@ def _example(form: catalog.Form) -> tuple[torch.Tensor, ...]:
         return torch.randn(2, 6, _SIZES["frame_size"], dtype=torch.float64), torch.tensor([6, 4])
     if "vocab_size" in form.sizes:
         return (torch.randint(_SIZES["vocab_size"], (2, 6)),)
+    if "alphabet_size" in form.sizes:
+        return torch.randn(2, 6, _SIZES["point_size"], dtype=torch.float64), torch.randint(
+            _SIZES["alphabet_size"], (2, 5)
+        )
     if "word_counts" in form.sizes:
         return (torch.randint(len(_SIZES["word_counts"]), (2, 2 * _SIZES["window"] + 1)),)
     shape = next((_SIZES[s] for s in ("image_shape", "input_shape") if s in form.sizes), (6, _SIZES["input_size"]))

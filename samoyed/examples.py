@@ -95,4 +95,14 @@ class Series:
     origin: str
 
 
-Example = Image | Text | LabelledText | TaggedText | Pair | Utterance | Recording | TextLine | Series
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """What a pen wrote or drew. `text` is what it says or shows, empty where that is not known; `strokes` are the points
+    [T, 2] float32 of each time that the pen was on the paper, x rightwards and y downwards, in order, in any unit."""
+
+    text: str
+    origin: str
+    strokes: tuple[NDArray[np.float32], ...] = ()
+
+
+Example = Image | Text | LabelledText | TaggedText | Pair | Utterance | Recording | TextLine | Series | Drawing

@@ -4,6 +4,7 @@ A run is config.yaml, features.json, results.json and model.safetensors, sealed 
 checks all of it, and executes nothing that is in it.
 """
 
+import inspect
 import json
 from os import PathLike
 from pathlib import Path
@@ -118,14 +119,29 @@ class Run:
         return {"said": said, "answer": answer, "page": str(page), "pictures": drawn}
 
     def generate(self, beginning: str = "", **options: Any) -> dict[str, Any]:
-        """Writes on from `beginning`: options are length, temperature, top_k, top_p, seed. Raises UsageError elsewhere."""
-        if self.config["task"] != "text-generation":
-            raise UsageError(f"a run of {self.config['task']} writes no text", remedy="use predict")
+        """Writes on from `beginning`, or writes it by hand: options are those of the task's `answer`, such as length, temperature
+        and seed. Raises UsageError for other tasks and other options."""
+        task = self.config["task"]
+        if not self.task.generates:
+            raise UsageError(f"a run of {task} writes no text", remedy="use predict")
+        known = list(inspect.signature(self.task.answer).parameters)[2:]
+        other = next((name for name in options if name not in known), None)
+        if other is not None:
+            raise UsageError(f"a run of {task} has no option {other!r}", remedy=f"it has {', '.join(known)}")
         with torch.inference_mode():
             try:
                 return self.task.answer(self.model, self.task.read(beginning), **options)
             except ValueError as error:
                 raise UsageError(str(error)) from error
+
+    def draw(self, answer: dict[str, Any], path: str | PathLike[str]) -> Path:
+        """Writes an answer as a picture, an .svg or a .png by its name. Raises UsageError where answers are no pictures."""
+        write = getattr(self.task, "written", None)
+        if write is None:
+            task = self.config["task"]
+            raise UsageError(f"an answer of {task} is no picture", remedy="take it as it is, or with --json")
+        found: Path = write(answer, Path(path).expanduser())
+        return found
 
     def evaluate(self, data: str | PathLike[str] | None = None, *, quiet: bool = True) -> dict[str, Any]:
         """Measures on `data` (its test split if it has one, else all of it), or again on the run's own test split.

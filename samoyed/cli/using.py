@@ -16,8 +16,9 @@ Token = Annotated[
     str | None,
     typer.Option("--token", envvar="SAMOYED_TOKEN", help="What clients must send as Authorization: Bearer TOKEN."),
 ]
-
-
+Out = Annotated[
+    Path | None, typer.Option("--out", help="Also draw the answer into this .svg or .png, where it is a drawing.")
+]
 Form = Annotated[str, typer.Option("--form", help="With -: what comes is jsonl, csv, lines, or found out (auto).")]
 
 
@@ -40,6 +41,7 @@ def predict(
         ),
     ],
     form: Form = "auto",
+    out: Out = None,
     json_: Json = False,
 ) -> None:
     """Answer for raw data that has no answer yet."""
@@ -48,7 +50,17 @@ def predict(
         from_pipe(opened, form)
         return
     answers = [opened.predict(item) for item in raw]
-    give({"run": str(run), "answers": answers}, json_, lambda: "\n".join(opened.task.say(a) for a in answers))
+    give_answers(opened, run, answers, out, json_)
+
+
+def give_answers(opened: Any, run: Path, answers: list[dict[str, Any]], out: Path | None, as_json: bool) -> None:
+    """Prints answers, and draws them if a file is named: several into name-1, name-2 and so on."""
+    found: dict[str, Any] = {"run": str(run), "answers": answers}
+    if out is not None:
+        many = [out] if len(answers) == 1 else [out.with_stem(f"{out.stem}-{i}") for i in range(1, len(answers) + 1)]
+        found["drawn"] = [str(opened.draw(answer, path)) for answer, path in zip(answers, many, strict=True)]
+    drawn = [f"drawn  {path}" for path in found.get("drawn", [])]
+    give(found, as_json, lambda: "\n".join([*(opened.task.say(answer) for answer in answers), *drawn]))
 
 
 def serve(
@@ -110,22 +122,30 @@ def explain(
 
 def generate(
     run: RunPath,
-    beginning: Annotated[str, typer.Argument(help="What to write on from.")] = "",
-    length: Annotated[int, typer.Option(min=1, max=1_000_000, help="Tokens to write.")] = 400,
+    beginning: Annotated[str, typer.Argument(help="What to write on from, or to write by hand.")] = "",
+    length: Annotated[
+        int | None, typer.Option(min=1, max=1_000_000, help="Tokens to write, by default 400; points, at most 600.")
+    ] = None,
     temperature: Annotated[
-        float, typer.Option(min=0, help="0 takes the likeliest; 1 the network's own distribution.")
-    ] = 0.8,
+        float | None, typer.Option(min=0, help="0 takes the likeliest; 1 the network's own distribution; default 0.8.")
+    ] = None,
     top_k: Annotated[int | None, typer.Option(min=1, help="Only the k likeliest tokens.")] = None,
     top_p: Annotated[
         float | None, typer.Option(min=0, max=1, help="Only the likeliest tokens that reach this share.")
     ] = None,
+    bias: Annotated[
+        float | None, typer.Option(min=0, max=100, help="Of handwriting: more is neater; default 0.5.")
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Of the draws.")] = 0,
+    out: Out = None,
     json_: Json = False,
 ) -> None:
-    """Write on from a beginning with a text-generation run."""
+    """Write on from a beginning with a text-generation run, or write a text by hand with a handwriting-synthesis run."""
     opened = samoyed.load(run)
-    answer = opened.generate(beginning, length=length, temperature=temperature, top_k=top_k, top_p=top_p, seed=seed)
-    give({"run": str(run), "answers": [answer]}, json_, lambda: opened.task.say(answer))
+    said = {"length": length, "temperature": temperature, "top_k": top_k, "top_p": top_p, "bias": bias, "seed": seed}
+    given = {name: value for name, value in said.items() if value is not None}
+    answer = opened.generate(beginning, **{**opened.task.generates, **given})
+    give_answers(opened, run, [answer], out, json_)
 
 
 def add(app: typer.Typer) -> None:
@@ -140,6 +160,7 @@ def add(app: typer.Typer) -> None:
         "curl -F file=@dog.png http://127.0.0.1:8000/predict"
     )(serve)
     app.command(epilog="**Example**\n\nsamoyed export runs/image-classification/1 --onnx --int8")(export)
-    app.command(epilog='**Example**\n\nsamoyed generate runs/text-generation/1 "To be" --length 400 --temperature 0.7')(
-        generate
-    )
+    app.command(
+        epilog='**Examples**\n\nsamoyed generate runs/text-generation/1 "To be" --length 400 --temperature 0.7\n\n'
+        'samoyed generate runs/handwriting-synthesis/1 "samoyed" --bias 1 --out samoyed.svg'
+    )(generate)

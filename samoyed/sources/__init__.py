@@ -44,6 +44,7 @@ _NOUNS = {
     "Recording": "recordings of classes",
     "TextLine": "pictures of lines with transcripts",
     "Series": "series of numbers",
+    "Drawing": "pen strokes",
 }
 
 

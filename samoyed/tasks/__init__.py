@@ -73,7 +73,8 @@ class Task(ABC, Generic[E, B]):
     a model may ask for, of which it must ask for one output; defaults the trainer's settings that suit this task; watch the
     metric that chooses the best weights; by_heart whether the objective of a few examples can fall towards 0, which noise in
     the targets forbids; unit what is counted in examples per second;
-    remeasured how many training examples are measured again at the end.
+    remeasured how many training examples are measured again at the end; generates what `samoyed generate` takes besides seeds
+    where nothing is said, empty where the task writes nothing.
     """
 
     sample: ClassVar[str]
@@ -86,6 +87,7 @@ class Task(ABC, Generic[E, B]):
     by_heart: ClassVar[bool] = True
     unit: ClassVar[str] = "examples"
     remeasured: ClassVar[int] = 10_000
+    generates: ClassVar[dict[str, Any]] = {}
     device: torch.device = torch.device("cpu")
     carried: Any = None  # what flows from one batch into the next, as nested tuples of tensors
 

@@ -80,6 +80,7 @@ class TextGeneration(Task[Text, Tokens]):
     }
     watch = "loss"
     unit = "tokens"
+    generates: ClassVar[dict[str, Any]] = {"length": 400, "temperature": 0.8}
 
     def __init__(
         self,
