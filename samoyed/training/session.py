@@ -15,6 +15,7 @@ from torch import nn
 from samoyed.errors import TrainingError, UsageError
 from samoyed.schedules import Position
 from samoyed.tasks import Task
+from samoyed.training.averaging import Average
 from samoyed.training.checkpoint import Snapshot, flatten, unflatten
 from samoyed.training.descent import Descent
 from samoyed.training.evaluation import OVERFLOWN, Result, evaluate, rank_of
@@ -61,16 +62,15 @@ class Session:
         self.watcher, self.together = watcher, Together(watcher, world, self.elapsed)
         self.data, self.valid = train, valid
         self.optimizer: torch.optim.Optimizer = trainer.optimizer_of(model)
+        self.average = Average(model, self.optimizer, trainer.average)
         self.descent = Descent(model, self.optimizer, trainer.clip_norm, trainer.accumulate, world)
         self.per_epoch = math.ceil(task.steps(train, trainer.batch_size) / trainer.accumulate)
         self.budget = min(trainer.epochs * self.per_epoch, trainer.max_steps or math.inf)
-        self.result = Trained(weights_of(model, world), {})
-        self.best: tuple[float, ...] = ()
+        self.result, self.best = Trained(weights_of(model, world), {}), tuple[float, ...]()
         self.epoch, self.done, self.first = 1, 0, 0  # the epoch, batches done in it, steps done before it
-        self.total, self.count, self.rate = 0.0, 0.0, 0.0
+        self.total = self.count = self.rate = 0.0
         self.spikes, self.factor, self.rollbacks, self.pieces, self.since_best = Spikes(), 1.0, 0, 1, 0
-        self.execution = PLAIN
-        self.before = 0.0  # seconds of training before this session
+        self.execution, self.before = PLAIN, 0.0  # before: seconds of training before this session
         self.healthy: Snapshot | None = None  # as the epoch began
         self.started = self.began = time.monotonic()
 
@@ -114,7 +114,7 @@ class Session:
                 self._end("stopped" if self.together.stopping() else "finished")
                 break
             going = self._close_epoch(whole, results, seconds, before)
-        self.result.last = weights_of(self.model, self.world)
+        self.result.last = self.average.weights(self.model, self.world)
         return self.result
 
     def elapsed(self) -> float:
@@ -192,6 +192,7 @@ class Session:
             steps = descent.steps - self.first
             position = Position(descent.steps, self.epoch - 1 + steps / self.per_epoch, progress)
             self.rate = self.factor * trainer.learning_rate * trainer.schedule(position)
+            self.average.begin(progress)
             for group in self.optimizer.param_groups:
                 group["lr"] = self.rate * group["share"]
             loss, count = self.together.meet(*self._step(batch))
@@ -238,8 +239,7 @@ class Session:
             put(self.model, healthy.model)
             self._end("failed", why)
             return False
-        rollbacks, elapsed = self.rollbacks + 1, self.elapsed()
-        factor = self.factor / 2
+        rollbacks, elapsed, factor = self.rollbacks + 1, self.elapsed(), self.factor / 2
         self.restore(healthy, own=True)
         self.factor, self.rollbacks = factor, rollbacks
         self.before = elapsed - (time.monotonic() - self.started)
@@ -250,7 +250,7 @@ class Session:
 
     def _validate(self) -> dict[str, Result]:
         """Every metric on the validation split. Raises TrainingError where one overflows: the weights are far off then."""
-        with self.execution.precise(self.task.device):
+        with self.average, self.execution.precise(self.task.device):
             size = max(1, self.trainer.batch_size // self.pieces)
             results = evaluate(self.task, self.model, self.valid, size, False, self.world)
         for name, result in results.items():
@@ -269,7 +269,7 @@ class Session:
         rank = rank_of(results, self.task.watch)
         better = not result.epochs or rank < self.best
         if better:
-            self.best, self.since_best, result.best = rank, 0, weights_of(self.model, self.world)
+            self.best, self.since_best, result.best = rank, 0, self.average.weights(self.model, self.world)
         else:
             self.since_best += 1
         steps = max(1, self.descent.steps - steps_before)

@@ -32,6 +32,8 @@ class Trainer:
         schedule: The learning rate through the budget: constant, linear (to 0), cosine, exponential (to 1/100), halve (every 5
             epochs), tenth (every 5 epochs).
         warmup: Share of the budget over which the learning rate first rises from 0.
+        average: Share of the budget, at its end, over which the weights that are kept are the mean of those after each step, with
+            sgd averaged SGD (Polyak & Juditsky 1992); 0 keeps each step's own.
         clip_norm: Largest norm of the whole gradient; a longer one is scaled down to it (Pascanu 2013).
         patience: Stop after this many epochs without a better validation figure.
         seed: Of weights, order, dropout and splits.
@@ -65,6 +67,7 @@ class Trainer:
         weight_decay: NonNegative = 0.0,
         schedule: Literal["cosine", "linear", "constant", "exponential", "halve", "tenth"] = "cosine",
         warmup: Share = 0.0,
+        average: Share = 0.0,
         clip_norm: Positive | None = None,
         patience: Count | None = None,
         seed: Whole = 0,
@@ -84,6 +87,7 @@ class Trainer:
         self.optimizer, self.learning_rate, self.weight_decay = optimizer, learning_rate, weight_decay
         self.momentum, self.nesterov = momentum, nesterov
         self.from_run, self.freeze, self.depth_rate = from_run, freeze, depth_rate
+        self.average = average
         self.schedule, self.clip_norm, self.patience = warmed(SCHEDULES[schedule], warmup), clip_norm, patience
 
     def train(

@@ -30,6 +30,9 @@ CASES = {
         "text-generation", "lstm",
         {"epochs": 2, "dropout": 0.3, "hidden_size": 16, "num_layers": 2, "embedding_size": 8, "max_steps": 30, "batch_size": 8, "sequence_length": 32},
     ),
+    "weights averaged": (
+        "image-classification", "mlp", {"epochs": 3, "batch_size": 100, "average": 0.6, "optimizer": "sgd", "momentum": 0.0},
+    ),
     "series": ("time-series-forecasting", "gru", {"epochs": 6, "dropout": 0.2, "hidden_size": 8, "patience": 3}),
 }  # fmt: skip
 
