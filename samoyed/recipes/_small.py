@@ -173,7 +173,7 @@ def regions(axes: Any, predict: Callable[[Tensor], Tensor], low: float, high: fl
 
 def adding(time: int, batch: int) -> tuple[Tensor, Tensor]:
     """The adding problem (Hochreiter & Schmidhuber 1997): x [B, T, 2], numbers in [0, 1] and marks, of which each half of the
-    sequence has one; y [B], the sum of the two marked numbers. Always answering 1 errs by 1/6 squared."""
+    sequence has one; y [B], the sum of the two marked numbers. Always answering 1 has a squared error of 1/6."""
     numbers, marks, rows = torch.rand(batch, time), torch.zeros(batch, time), torch.arange(batch)
     marks[rows, torch.randint(time // 2, (batch,))] = 1
     marks[rows, torch.randint(time // 2, time, (batch,))] = 1

@@ -13,7 +13,7 @@ from PIL import Image
 from torch import nn
 from torch.nn import functional as F
 
-from samoyed.recipes import _small
+from samoyed.recipes import _small, long_memory
 from samoyed.recipes.outcome import Outcome
 
 RECIPES = (
@@ -192,3 +192,24 @@ def test_digits_are_split_without_overlap() -> None:
     assert data.x.mean(0).abs().max() < 1e-6
     both = torch.cat([data.x, data.test_x])
     assert len(both.unique(dim=0)) == 1797
+
+
+@pytest.mark.parametrize("kind", long_memory.KINDS)
+def test_adders_add_what_lies_near(kind: str) -> None:
+    found = long_memory.learn(kind, 0.01, time_=4, units=24, steps=400)
+    assert found.error < 0.02
+    assert found.errors[:20].mean() > 0.1
+
+
+def test_an_identity_at_the_start_carries_a_number_through() -> None:
+    reach = {}
+    for kind in ("tanh", "irnn"):
+        with _small.seeded(0):
+            net = long_memory.Adder(kind, 32)
+            x, _ = _small.adding(60, 8)
+        x.requires_grad_()
+        (slope,) = torch.autograd.grad(net(x).sum(), x)
+        norms = slope.norm(dim=(0, 2))
+        reach[kind] = float(norms[0] / norms[-1])
+    assert reach["irnn"] > 0.1
+    assert reach["tanh"] < 1e-6
