@@ -18,25 +18,17 @@ second pass over all steps at once (Duckworth et al. 2019); Bahdanau's r_t is a 
 Sutskever reads the source backwards, here both directions are read; the encoder's halves have hidden_size / 2 units each.
 """
 
-from typing import Any, Literal, NamedTuple
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
 
 from samoyed.layers import recurrence
-from samoyed.layers.attention import Attention
+from samoyed.layers.attended_decoder import AttendedDecoder, Memory
 from samoyed.settings import Count, Share
 
 
-class Memory(NamedTuple):
-    """What was read: values [B, S, M], keys [B, S, H] of attention, mask [B, S], True where there is a word."""
-
-    values: Tensor
-    keys: Tensor
-    mask: Tensor
-
-
-class Seq2Seq(nn.Module):
+class Seq2Seq(AttendedDecoder):
     """sources [B, S] and targets [B, T] -> logits [B, T, V] of each target given those before it.
 
     The last index of either vocabulary is the boundary symbol: it ends every sequence, and begins what the decoder says.
@@ -56,6 +48,8 @@ class Seq2Seq(nn.Module):
             training step.
         sampling: Probability with which, in training, the decoder is given its own word in place of the right one.
     """
+
+    defaults: ClassVar[dict[str, Any]] = {"learning_rate": 0.002}  # several times as much, and wide ones stop learning
 
     def __init__(
         self,
@@ -77,33 +71,30 @@ class Seq2Seq(nn.Module):
         directions = 2 if bidirectional else 1
         if hidden_size % directions:
             raise ValueError(f"hidden_size is {hidden_size}: two directions need an even number")
-        if input_feeding and attention == "none":
-            raise ValueError("input_feeding needs attention")
         core: Any = {"lstm": recurrence.LSTM, "gru": recurrence.GRU}[cell]
-        between = dropout if num_layers > 1 else 0.0
-        read = embedding_size if tied else hidden_size
-        self.boundary, self.sampling = target_vocab_size - 1, sampling
-        self.early = attention == "additive"  # attention before the recurrence, from the state of the step before
-        self.fed = hidden_size if self.early else read if input_feeding else 0
+        self.sampling = sampling
         self.source_embedding = nn.Embedding(source_vocab_size, embedding_size)
-        self.target_embedding = nn.Embedding(target_vocab_size, embedding_size)
-        options = {"batch_first": True, "dropout": between} | ({"forget_bias": 1.0} if cell == "lstm" else {})
+        nn.init.normal_(self.source_embedding.weight, std=embedding_size**-0.5)
+        options = {"batch_first": True, "dropout": dropout if num_layers > 1 else 0.0}
+        options |= {"forget_bias": 1.0} if cell == "lstm" else {}
         self.encoder = core(
             embedding_size, hidden_size // directions, num_layers, bidirectional=bidirectional, **options
         )
         self.bridge = nn.ModuleList(
             nn.Linear(hidden_size, hidden_size) for _ in range(num_layers * self.encoder.cell.states)
         )
-        self.decoder = core(embedding_size + self.fed, hidden_size, num_layers, **options)
-        self.attention = None if attention == "none" else Attention(hidden_size, hidden_size, attention)
-        self.readout = nn.Linear(hidden_size if attention == "none" else 2 * hidden_size, read)
-        self.output = nn.Linear(read, target_vocab_size)
-        self.dropout = nn.Dropout(dropout)
-        for embedding in (self.source_embedding, self.target_embedding):
-            nn.init.normal_(embedding.weight, std=embedding_size**-0.5)
-        nn.init.zeros_(self.output.bias)
-        if tied:
-            self.output.weight = self.target_embedding.weight
+        self.set_up(
+            cell,
+            target_vocab_size,
+            attention,
+            input_feeding,
+            embedding_size,
+            hidden_size,
+            hidden_size,
+            num_layers,
+            tied,
+            dropout,
+        )
 
     def forward(self, sources: Tensor, source_lengths: Tensor, targets: Tensor, mask: Tensor | None = None) -> Tensor:
         """sources int64 [B, S], source_lengths int64 [B], targets int64 [B, T] -> logits [B, T, V] of each target.
@@ -111,20 +102,20 @@ class Seq2Seq(nn.Module):
         With `mask` [B, T] only the N places where it is True: logits [N, V].
         """
         memory, state = self.encode(sources, source_lengths)
-        before = torch.cat([targets.new_full((len(targets), 1), self.boundary), targets[:, :-1]], 1)
+        before = self.before(targets[:, None])
         if self.training and self.sampling:
             with torch.no_grad():
-                said = self._logits(self._read_all(before, memory, state)[0]).argmax(-1)
-            said = torch.cat([before[:, :1], said[:, :-1]], 1)
+                said = self.logits(self.read_all(before, memory, state)[0]).argmax(-1)
+            said = torch.cat([before[..., :1], said[..., :-1]], -1)
             before = torch.where(torch.rand(before.shape, device=before.device) < self.sampling, said, before)
-        read, _ = self._read_all(before, memory, state)
-        return self._logits(read if mask is None else read[mask])
+        read = self.read_all(before, memory, state)[0][:, 0]
+        return self.logits(read if mask is None else read[mask])
 
     def align(self, sources: Tensor, source_lengths: Tensor, targets: Tensor) -> Tensor | None:
         """The weights [B, T, S] with which each target was read out, None without attention."""
         memory, state = self.encode(sources, source_lengths)
-        before = torch.cat([targets.new_full((len(targets), 1), self.boundary), targets[:, :-1]], 1)
-        return self._read_all(before, memory, state)[1]
+        weights = self.read_all(self.before(targets[:, None]), memory, state)[1]
+        return None if weights is None else weights[:, 0]
 
     def encode(self, sources: Tensor, lengths: Tensor) -> tuple[Memory, Any]:
         """sources int64 [B, S], lengths int64 [B] -> what was read, and the decoder's first state, tensors [B, 1, L, H] and
@@ -140,55 +131,3 @@ class Seq2Seq(nn.Module):
         mask = torch.arange(sources.shape[1], device=sources.device) < lengths[:, None]
         keys = values if self.attention is None else self.attention.keys(values)
         return Memory(values, keys, mask), (tuple(each), values.new_zeros(len(sources), 1, self.fed))
-
-    def step(self, tokens: Tensor, state: Any, memory: Memory) -> tuple[Tensor, Any, Tensor | None]:
-        """One step of K hypotheses each: tokens int64 [B, K], state [B, K, ...] -> logits [B, K, V], state, weights [B, K, S]."""
-        embedded = self.dropout(self.target_embedding(tokens))
-        read, state, weights = self._step(embedded, state, memory)
-        return self._logits(read), state, weights
-
-    def _logits(self, read: Tensor) -> Tensor:
-        logits: Tensor = self.output(self.dropout(read))
-        return logits
-
-    def _read(self, hidden: Tensor, context: Tensor | None) -> Tensor:
-        return torch.tanh(self.readout(hidden if context is None else torch.cat([context, hidden], -1)))
-
-    def _read_all(self, before: Tensor, memory: Memory, state: Any) -> tuple[Tensor, Tensor | None]:
-        """The words before each [B, T] -> what is read out [B, T, R], and the weights [B, T, S]."""
-        embedded = self.dropout(self.target_embedding(before))
-        if self.fed:
-            read, weights = [], []
-            for word in embedded.unbind(1):
-                r, state, w = self._step(word[:, None], state, memory)
-                read.append(r)
-                weights.append(w)
-            return torch.cat(read, 1), torch.cat(weights, 1)
-        hidden, _ = self.decoder(embedded, self._inward(state[0]))
-        if self.attention is None:
-            return self._read(hidden, None), None
-        context, all_weights = self.attention(hidden, memory.values, memory.keys, memory.mask)
-        return self._read(hidden, context), all_weights
-
-    def _step(self, embedded: Tensor, state: Any, memory: Memory) -> tuple[Tensor, Any, Any]:
-        """embedded [B, K, E], state -> read [B, K, R], state, weights [B, K, S]."""
-        parts, fed = state
-        size = embedded.shape[:2]
-        context = weights = None
-        if self.early and self.attention is not None:
-            context, weights = self.attention(parts[0][:, :, -1], memory.values, memory.keys, memory.mask)
-            fed = context
-        x = torch.cat([embedded, fed], -1) if self.fed else embedded
-        hidden, after = self.decoder(x.flatten(0, 1)[:, None], self._inward(parts))
-        after = after if isinstance(after, tuple) else (after,)
-        parts = tuple(part.transpose(0, 1).unflatten(0, size) for part in after)
-        hidden = hidden[:, 0].unflatten(0, size)
-        if self.attention is not None and not self.early:
-            context, weights = self.attention(hidden, memory.values, memory.keys, memory.mask)
-        read = self._read(hidden, context)
-        return read, (parts, read if self.fed and not self.early else fed), weights
-
-    def _inward(self, parts: Any) -> Any:
-        """[B, K, L, H] each -> [L, B K, H], as the recurrent layers take it."""
-        inward = tuple(part.flatten(0, 1).transpose(0, 1).contiguous() for part in parts)
-        return inward if len(inward) > 1 else inward[0]
