@@ -24,6 +24,7 @@ _REPORTS = {
     "text-generation": ("samples", "surprise", "ngrams", "curves"),
     "automatic-speech-recognition": ("transcripts", "heard", "curves"),
     "audio-classification": ("spectrograms", "confusion", "mistakes", "calibration", "curves"),
+    "image-captioning": ("attention", "captions", "curves"),
     "text-line-recognition": ("transcripts", "heard", "curves"),
     "translation": ("examples", "alignment", "length", "phrases", "curves"),
     "time-series-forecasting": ("forecast", "horizon", "origins", "curves"),

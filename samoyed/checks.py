@@ -34,6 +34,7 @@ _SIZES: dict[str, Any] = {
     "num_symbols": 4,
     "source_vocab_size": 8,
     "target_vocab_size": 7,
+    "caption_vocab_size": 7,
     "input_size": 2,
     "horizon": 3,
     "season": 2,
@@ -160,6 +161,9 @@ def _example(form: catalog.Form) -> tuple[torch.Tensor, ...]:
     if "target_vocab_size" in form.sizes:
         sources, targets = (torch.randint(_SIZES[f"{side}_vocab_size"], (2, 6)) for side in ("source", "target"))
         return sources, torch.tensor([6, 4]), targets
+    if "caption_vocab_size" in form.sizes:
+        shape = (2, *_SIZES["image_shape"])
+        return torch.randn(shape, dtype=torch.float64), torch.randint(_SIZES["caption_vocab_size"], (2, 2, 5))
     if "line_height" in form.sizes:
         return torch.randn(2, _SIZES["line_height"], 24, dtype=torch.float64), torch.tensor([24, 17])
     if "frame_size" in form.sizes:

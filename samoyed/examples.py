@@ -86,6 +86,16 @@ class TextLine:
 
 
 @dataclass(frozen=True, slots=True)
+class CaptionedImage:
+    """A picture and sentences that each describe it. `pixels` [H, W, C] uint8, C = 1 or 3; `captions` is empty where none is
+    known."""
+
+    pixels: NDArray[np.uint8]
+    captions: tuple[str, ...]
+    origin: str
+
+
+@dataclass(frozen=True, slots=True)
 class Series:
     """A regular time series. `values` [T, F] float64; `names` of the F columns; `times`, T labels as the file has them."""
 
@@ -105,4 +115,16 @@ class Drawing:
     strokes: tuple[NDArray[np.float32], ...] = ()
 
 
-Example = Image | Text | LabelledText | TaggedText | Pair | Utterance | Recording | TextLine | Series | Drawing
+Example = (
+    Image
+    | Text
+    | LabelledText
+    | TaggedText
+    | Pair
+    | Utterance
+    | Recording
+    | TextLine
+    | CaptionedImage
+    | Series
+    | Drawing
+)

@@ -24,7 +24,7 @@ from samoyed.sources.series_table import SeriesTable
 from samoyed.stored import brief
 from samoyed.tasks import Task
 
-_KNOWN = ("origin", "label", "labels", "target")  # what the sender need not say
+_KNOWN = ("origin", "label", "labels", "target", "captions")  # what the sender need not say
 
 
 def kind_of(task: Task[Any, Any]) -> type:
@@ -52,8 +52,8 @@ def of_json(task: Task[Any, Any], value: Any, origin: str = "request") -> Any:
     if unknown or main not in given:
         problem = f"has no field {shown(unknown[0])!r}" if unknown else f"the field {main!r} is missing"
         raise DataError(problem, where=origin, remedy=f"send {example_of(task)}")
-    if task.example == "Image":
-        return examples.Image(_pixels(task, given["pixels"], origin), None, origin)
+    if main == "pixels":
+        return _picture(task, _pixels(task, given["pixels"], origin), origin)
     if task.example == "Series" and "names" not in given:
         if not isinstance(given[main], list):  # a string would be a path to the task
             raise DataError("values are not a list of numbers", where=origin, remedy=f"send {example_of(task)}")
@@ -65,8 +65,8 @@ def of_bytes(task: Task[Any, Any], data: bytes, origin: str = "upload") -> Any:
     """An example from the bytes of one raw file: a picture, a text in UTF-8, a CSV. Raises DataError."""
     if not data:
         raise DataError("holds nothing", where=origin, remedy="send a file")
-    if task.example == "Image":
-        return examples.Image(_decoded(task, data, origin), None, origin)
+    if "pixels" in fields_of(task):
+        return _picture(task, _decoded(task, data, origin), origin)
     if task.example == "Series":
         return next(SeriesTable(Path(origin), **task.source_options(), data=data).examples())
     needed = fields_of(task)
@@ -87,7 +87,7 @@ def of_bytes(task: Task[Any, Any], data: bytes, origin: str = "upload") -> Any:
 
 def example_of(task: Task[Any, Any]) -> str:
     """What may be sent, in words, for errors and the description."""
-    if task.example == "Image":
+    if "pixels" in fields_of(task):
         return 'a picture\'s file, or JSON {"pixels": BASE64 of its file, or rows of numbers from 0 to 255}'
     if task.example == "Series":
         return 'a CSV, or JSON {"values": [1.5, 2.5, ...]}'
@@ -154,6 +154,13 @@ def _array(hint: Any, value: Any) -> Any:
 
 def _tuples(value: Any) -> Any:
     return tuple(_tuples(part) for part in value) if isinstance(value, list) else value
+
+
+def _picture(task: Task[Any, Any], pixels: Any, origin: str) -> Any:
+    """A picture of the task's kind, of which nothing else is known."""
+    unknown: dict[str, Any] = {"label": None, "labels": None, "transcript": None, "captions": ()}
+    names = [field.name for field in dataclasses.fields(kind_of(task))]
+    return kind_of(task)(pixels=pixels, origin=origin, **{n: unknown[n] for n in names if n in unknown})
 
 
 def _pixels(task: Task[Any, Any], value: Any, origin: str) -> Any:

@@ -43,6 +43,7 @@ _NOUNS = {
     "Utterance": "recordings with transcripts",
     "Recording": "recordings of classes",
     "TextLine": "pictures of lines with transcripts",
+    "CaptionedImage": "pictures with captions",
     "Series": "series of numbers",
     "Drawing": "pen strokes",
 }

@@ -1,6 +1,6 @@
 """What translation hands its models, what it keeps beside them, and how a corpus is scored."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import Annotated, Any, Literal, NamedTuple
 
@@ -106,9 +106,12 @@ def _cuts(lengths: NDArray[Any], batch_size: int) -> list[int]:
     return cuts
 
 
-def statistics(kind: str, said: list[str], references: list[str]) -> Tensor:
-    """What BLEU or chrF of a corpus is computed from, per sentence: float64 [B, K], sums of which pool."""
-    rows = _scorer(kind)._extract_corpus_statistics(said, [references])
+def statistics(kind: str, said: list[str], *references: Sequence[str | None]) -> Tensor:
+    """What BLEU or chrF of a corpus is computed from, per sentence: float64 [B, K], sums of which pool.
+
+    Each of `references` holds one for every sentence; None where a sentence has fewer than others, but not in the first.
+    """
+    rows = _scorer(kind)._extract_corpus_statistics(said, references)
     return torch.tensor(rows, dtype=torch.float64).view(len(said), -1)
 
 

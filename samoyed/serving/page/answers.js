@@ -5,6 +5,7 @@ const SHOWN = 10;
 export async function show(make, answer, beside, why) {
   const parts = [];
   if (answer.label !== undefined) parts.push(make("p", { className: "first", id: "label" }, String(answer.label)));
+  if (answer.text !== undefined) parts.push(make("p", { className: "first", id: "text" }, answer.text || "(nothing)"));
   if (answer.probs) parts.push(bars(make, answer.probs));
   if (Array.isArray(answer.weights) && Array.isArray(answer.weights[0])) {
     parts.push(words(make, answer.weights.map(([text, weight]) => ({ text: `${text} `, weight }))));
@@ -15,9 +16,11 @@ export async function show(make, answer, beside, why) {
     parts.push(make("p", { className: "text", id: "text" }, make("b", {}, answer.beginning), answer.continuation));
     if (answer.next) parts.push(make("h2", {}, "Likeliest next"), bars(make, answer.next));
   }
-  const drawn = ["input", "label", "probs", "forecast", "low", "high", "times", "target", "beginning", "continuation", "next", "weights", "weights by"];
+  const drawn = ["input", "label", "probs", "forecast", "low", "high", "times", "target", "beginning", "continuation", "next", "weights", "weights by", "text", "words"];
   const rest = Object.entries(answer).filter(([name]) => !drawn.includes(name));
-  if (rest.length) parts.push(table(make, rest));
+  const several = rest.filter(([, value]) => lists(value)), plain = rest.filter(([, value]) => !lists(value));
+  if (plain.length) parts.push(table(make, plain));
+  for (const [name, value] of several) parts.push(make("details", {}, make("summary", {}, titled(name)), listed(make, value)));
   if (why) parts.push(...(await reasons(make, why, beside)));
   return parts;
 }
@@ -30,6 +33,17 @@ function bars(make, probs) {
     const shown = /^\s+$/.test(name) ? JSON.stringify(name).slice(1, -1).replaceAll(" ", "space") : name;
     return [make("span", { className: "name" }, shown), make("span", { className: "bar", ariaHidden: "true" }, fill), make("span", {}, `${(100 * p).toFixed(1)} %`)];
   }));
+}
+
+const titled = (name) => name.replaceAll("_", " ").replace(/^./, (letter) => letter.toUpperCase());
+const lists = (value) => Array.isArray(value) && value.length > 0 && value.every((row) => row && typeof row === "object" && !Array.isArray(row));
+
+// Rows of one form, such as other captions with their log-probabilities.
+function listed(make, rows) {
+  const names = Object.keys(rows[0]), cell = (value) => (typeof value === "object" ? JSON.stringify(value) : String(value ?? ""));
+  const head = make("tr", {}, ...names.map((name) => make("th", {}, name.replaceAll("_", " "))));
+  const lines = rows.map((row) => make("tr", {}, ...names.map((name) => make("td", {}, cell(row[name])))));
+  return make("div", { className: "wide" }, make("table", {}, make("tbody", {}, head, ...lines)));
 }
 
 function table(make, rows) {
@@ -82,10 +96,12 @@ function forecast(make, answer) {
   return make("details", {}, make("summary", {}, "In numbers"), make("div", { className: "wide" }, make("table", {}, make("tbody", {}, head, ...lines))));
 }
 
-// Why: {heat: [H][W], signed or not} laid on the picture, {parts: [{text, weight}]} as shaded words, and {sentence}.
+// Why: {heat: [H][W], signed or not} laid on the picture, {heats: [{word, heat}]} the same for each word of a caption, {parts:
+// [{text, weight}]} as shaded words, and {sentence}.
 async function reasons(make, why, beside) {
   const parts = [make("h2", {}, "Why")];
   if (why.heat && beside.picture) parts.push(await heat(make, why.heat, beside.picture));
+  if (why.heats && beside.picture) parts.push(await looks(make, why.heats, beside.picture));
   if (why.parts) parts.push(words(make, why.parts));
   if (why.sentence) parts.push(make("p", { className: "soft" }, why.sentence));
   return parts;
@@ -111,4 +127,26 @@ async function heat(make, values, picture) {
     pen.fillRect((j * side) / columns, (i * side) / rows, side / columns + 0.5, side / rows + 0.5);
   }));
   return make("figure", {}, canvas, make("figcaption", {}, "Orange speaks for the answer, blue against it."));
+}
+
+// The picture once for each word, bright where the word was looked for.
+async function looks(make, heats, picture) {
+  const image = await createImageBitmap(picture), side = 112, short = Math.min(image.width, image.height);
+  const figures = heats.map(({ word, heat: values }) => {
+    const canvas = make("canvas", { width: side, height: side }), pen = canvas.getContext("2d");
+    const small = make("canvas", { width: values[0].length, height: values.length }), dots = small.getContext("2d");
+    const most = Math.max(...values.flat(), 1e-12);
+    values.forEach((row, i) => row.forEach((value, j) => {
+      dots.fillStyle = `rgb(255 255 255 / ${value / most})`;
+      dots.fillRect(j, i, 1, 1);
+    }));
+    pen.drawImage(small, 0, 0, side, side); // how bright, smoothed
+    pen.globalCompositeOperation = "source-in";
+    pen.drawImage(image, (image.width - short) / 2, (image.height - short) / 2, short, short, 0, 0, side, side);
+    pen.globalCompositeOperation = "destination-over";
+    pen.filter = "brightness(0.3)";
+    pen.drawImage(image, (image.width - short) / 2, (image.height - short) / 2, short, short, 0, 0, side, side);
+    return make("figure", { className: "look" }, canvas, make("figcaption", {}, word));
+  });
+  return make("div", { className: "looks", id: "looks" }, ...figures);
 }
