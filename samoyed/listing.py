@@ -12,10 +12,20 @@ def runs(folder: Path) -> list[dict[str, Any]]:
 
     A run that cannot be read is listed with what is wrong with it; one that has no results yet as unfinished.
     """
+    return [_row(facts(path)) for path in folders(runs_folder(folder))]
+
+
+def runs_folder(folder: Path) -> Path:
+    """The folder itself. Raises DataError where there is none."""
     if not folder.is_dir():
         raise DataError("there is no such folder", where=folder, remedy="name the folder that holds the runs")
+    return folder
+
+
+def folders(folder: Path) -> list[Path]:
+    """The folders of the runs below `folder`, the newest first."""
     configs = [p for p in folder.glob("**/config.yaml") if len(p.relative_to(folder).parts) <= 4]
-    return [_facts(path.parent) for path in sorted(configs, key=lambda p: -p.stat().st_mtime)]
+    return [path.parent for path in sorted(configs, key=_age)]
 
 
 def table(found: list[dict[str, Any]]) -> str:
@@ -27,7 +37,8 @@ def table(found: list[dict[str, Any]]) -> str:
     return "\n".join(lines) if found else "no runs"
 
 
-def _facts(path: Path) -> dict[str, Any]:
+def facts(path: Path) -> dict[str, Any]:
+    """What a run is and did: run, task, model, ended; once it has results, its first test figure, parameters and seconds."""
     import yaml
 
     made: dict[str, Any] = {"run": str(path)}
@@ -38,12 +49,12 @@ def _facts(path: Path) -> dict[str, Any]:
             return {**made, "ended": "unfinished"}
         results = json.loads((path / "results.json").read_text("utf-8"))
         name, first = next(iter(results["metrics"]["test"].items()))
-        shown = f"{name} {first['value']:.4g} ({first['low']:.4g} to {first['high']:.4g}) {first['unit']}"
+        figure = {key: float(first[key]) for key in ("value", "low", "high")} | {"unit": str(first["unit"])}
         return {
             **made,
-            "test": shown,
-            "parameters": f"{results['parameters']:,}",
-            "seconds": f"{results['seconds']:.1f}",
+            "figure": {"name": str(name), **figure},
+            "parameters": int(results["parameters"]),
+            "seconds": float(results["seconds"]),
             "ended": str(results["ended"]),
         }
     except (
@@ -54,6 +65,29 @@ def _facts(path: Path) -> dict[str, Any]:
         AttributeError,
         StopIteration,
         RecursionError,
+        OverflowError,
         yaml.YAMLError,
     ) as error:
         return {**made, "ended": f"damaged ({type(error).__name__})"}
+
+
+def _row(found: dict[str, Any]) -> dict[str, Any]:
+    """Facts as the cells of a table."""
+    if "figure" not in found:
+        return found
+    one = found["figure"]
+    shown = f"{one['name']} {one['value']:.4g} ({one['low']:.4g} to {one['high']:.4g}) {one['unit']}"
+    return {
+        **{name: found[name] for name in ("run", "task", "model")},
+        "test": shown,
+        "parameters": f"{found['parameters']:,}",
+        "seconds": f"{found['seconds']:.1f}",
+        "ended": found["ended"],
+    }
+
+
+def _age(path: Path) -> float:
+    try:
+        return -path.stat().st_mtime
+    except OSError:  # deleted in the meantime
+        return 0.0

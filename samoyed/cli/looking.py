@@ -1,4 +1,4 @@
-"""Verbs that say what there is: tasks, models, describe, check, report, runs, compare."""
+"""Verbs that say what there is: tasks, models, describe, check, report, runs, compare, board."""
 
 from pathlib import Path
 from typing import Annotated
@@ -9,7 +9,7 @@ import samoyed
 from samoyed import describe, settings
 from samoyed.cli.common import Json, RunPath, data_first, existing
 from samoyed.files import check_manifest
-from samoyed.saying import columns, give, table_of_splits
+from samoyed.saying import columns, give, table_of_splits, to_stderr
 
 
 def tasks(json_: Json = False) -> None:
@@ -104,6 +104,18 @@ def compare(
     give(found.facts() | {"page": str(written)}, json_, lambda: f"{table.text(found)}\n\npage  {written}")
 
 
+def board(
+    folder: Annotated[Path, typer.Argument(metavar="[FOLDER]", help="Where the runs lie.")] = Path("runs"),
+    port: Annotated[
+        int, typer.Option("--port", min=0, max=65535, help="The port to listen at; 0 takes a free one.")
+    ] = 8001,
+) -> None:
+    """Show the runs of a folder as a live page on this machine: curves as they grow, reports, runs side by side."""
+    from samoyed.board.server import begin
+
+    begin(folder.expanduser(), port, to_stderr)
+
+
 def add(app: typer.Typer) -> None:
     """Adds the verbs of this file."""
     app.command()(tasks)
@@ -120,3 +132,4 @@ def add(app: typer.Typer) -> None:
         epilog="**Examples**\n\nsamoyed compare runs/image-classification/1 runs/image-classification/2\n\n"
         "samoyed compare runs/a runs/b runs/c --data more-photos/ --out compared/"
     )(compare)
+    app.command(epilog="**Examples**\n\nsamoyed board\n\nsamoyed board experiments/ --port 0")(board)

@@ -7,6 +7,7 @@
 | guard.py | who may ask, from where, and how much may be sent |
 | waiting.py | the queue: requests of many connections computed together, expired ones never |
 | answering.py | bodies -> examples -> answers -> JSON |
+| replies.py | a status and a JSON body |
 | api.py | the paths and their description |
 | server.py | the socket, the signals, the end |
 | page/ | the page: plain HTML, CSS and JavaScript, from this server alone |

@@ -15,7 +15,8 @@ from samoyed import received
 from samoyed.errors import DataError, SamoyedError, UsageError
 from samoyed.run import Run
 from samoyed.serving.limits import Limits
-from samoyed.serving.waiting import Asked, Reply
+from samoyed.serving.replies import Reply, refusal
+from samoyed.serving.waiting import Asked
 from samoyed.stored import brief
 
 _FILES = "multipart/form-data"
@@ -115,11 +116,6 @@ def options_of(run: Run) -> dict[str, inspect.Parameter]:
 def as_reply(answer: dict[str, Any]) -> Reply:
     """An answer with status 200."""
     return Reply(200, json.dumps(answer, ensure_ascii=False, allow_nan=False).encode("utf-8", "backslashreplace"))
-
-
-def refusal(status: int, problem: str, remedy: str | None = None) -> Reply:
-    """An error for a client, as {error, remedy}."""
-    return Reply(status, json.dumps({"error": problem, "remedy": remedy}).encode())
 
 
 def failed(error: Exception) -> Reply:

@@ -14,10 +14,11 @@ from starlette.requests import ClientDisconnect
 import samoyed
 from samoyed import received
 from samoyed.run import Run
-from samoyed.serving.answering import Answering, refusal
+from samoyed.serving.answering import Answering
 from samoyed.serving.guard import Cut
 from samoyed.serving.limits import Limits
-from samoyed.serving.waiting import Queue, Refused, Reply
+from samoyed.serving.replies import Reply, refusal
+from samoyed.serving.waiting import Queue, Refused
 
 PAGE = {
     "/": ("index.html", "text/html; charset=utf-8"),

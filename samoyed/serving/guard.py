@@ -10,8 +10,8 @@ import ipaddress
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any
 
-from samoyed.serving.answering import refusal
 from samoyed.serving.limits import Limits
+from samoyed.serving.replies import refusal
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _OPEN = ("/", "/health", "/page.css", "/page.js", "/pictures.js", "/answers.js", "/favicon.svg")  # without a token
@@ -65,7 +65,9 @@ class Guard:
 
         async def answer(message: MutableMapping[str, Any]) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [*message.get("headers", []), *_HEADERS]
+                given = list(message.get("headers", []))
+                own = {name for name, _ in given}  # a page may be held more strictly, by a policy of its own
+                message["headers"] = given + [pair for pair in _HEADERS if pair[0] not in own]
             await send(message)
 
         await self.app(scope, self._counted(receive), answer)

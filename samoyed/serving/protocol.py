@@ -7,8 +7,8 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from samoyed.serving.answering import refusal
 from samoyed.serving.limits import Limits
+from samoyed.serving.replies import refusal
 
 _PHRASES = {
     400: "Bad Request",

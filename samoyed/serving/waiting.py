@@ -9,18 +9,11 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
 
 from samoyed.serving.limits import Limits
+from samoyed.serving.replies import Reply
 
 _SMOOTHING = 0.2
-
-
-class Reply(NamedTuple):
-    """An HTTP status and a JSON body."""
-
-    status: int
-    body: bytes
 
 
 class Asked:
