@@ -1,8 +1,9 @@
 """Simple recurrent network: h_t = f(W x_t + b + U h_{t-1} + c) (Elman 1990; trained through time, Werbos 1990).
 
-f is tanh, or ReLU. Computed by layers/recurrence. The language model, the forecaster, the classifiers and the tagger are forms
-of one architecture; a task takes the one whose sizes it supplies. Departure: with identity=true W is drawn as otherwise, where
-Le, Jaitly & Hinton (2015) draw it from a normal distribution of deviation 0.001.
+f is tanh, or ReLU; with lags > 1 states before h_{t-1} enter too (Lin et al. 1996). Computed by layers/recurrence. The language
+model, the forecaster, the classifiers and the tagger are forms of one architecture; a task takes the one whose sizes it supplies.
+Departure: with identity=true W is drawn as otherwise, where Le, Jaitly & Hinton (2015) draw it from a normal distribution of
+deviation 0.001.
 """
 
 from typing import Literal
@@ -30,6 +31,7 @@ class RNNLanguageModel(RecurrentLanguageModel):
         weight_dropout: Probability with which a weight from state to state is left out of a training step (Merity 2018).
         nonlinearity: The function f of a unit.
         identity: Whether U starts as the identity and b, c as 0: with relu the IRNN (Le, Jaitly & Hinton 2015).
+        lags: States back that a unit sees: h_{t-1}, ..., h_{t-lags} (Lin 1996); more than 1 is slower.
     """
 
     def __init__(
@@ -45,6 +47,7 @@ class RNNLanguageModel(RecurrentLanguageModel):
         weight_dropout: Share = 0.0,
         nonlinearity: Literal["tanh", "relu"] = "tanh",
         identity: bool = False,
+        lags: Count = 1,
     ) -> None:
         super().__init__(
             recurrence.RNN,
@@ -58,6 +61,7 @@ class RNNLanguageModel(RecurrentLanguageModel):
             weight_dropout,
             nonlinearity=nonlinearity,
             identity=identity,
+            lags=lags,
         )
 
 
@@ -72,6 +76,7 @@ class RNNForecaster(RecurrentForecaster):
         dropout: Probability with which a number between layers, or of the last hidden state, is left out of a training step.
         nonlinearity: The function f of a unit.
         identity: Whether U starts as the identity and b, c as 0: with relu the IRNN (Le, Jaitly & Hinton 2015).
+        lags: States back that a unit sees: h_{t-1}, ..., h_{t-lags} (Lin 1996); more than 1 is slower.
     """
 
     def __init__(
@@ -84,6 +89,7 @@ class RNNForecaster(RecurrentForecaster):
         dropout: Share = 0.0,
         nonlinearity: Literal["tanh", "relu"] = "tanh",
         identity: bool = False,
+        lags: Count = 1,
     ) -> None:
         super().__init__(
             recurrence.RNN,
@@ -94,6 +100,7 @@ class RNNForecaster(RecurrentForecaster):
             dropout,
             nonlinearity=nonlinearity,
             identity=identity,
+            lags=lags,
         )
 
 
@@ -109,6 +116,7 @@ class RNNImageClassifier(RecurrentImageClassifier):
         dropout: Probability with which a number between layers, or of the last hidden state, is left out of a training step.
         nonlinearity: The function f of a unit.
         identity: Whether U starts as the identity and b, c as 0: with relu the IRNN (Le, Jaitly & Hinton 2015).
+        lags: States back that a unit sees: h_{t-1}, ..., h_{t-lags} (Lin 1996); more than 1 is slower.
     """
 
     def __init__(
@@ -122,6 +130,7 @@ class RNNImageClassifier(RecurrentImageClassifier):
         dropout: Share = 0.0,
         nonlinearity: Literal["tanh", "relu"] = "tanh",
         identity: bool = False,
+        lags: Count = 1,
     ) -> None:
         super().__init__(
             recurrence.RNN,
@@ -133,6 +142,7 @@ class RNNImageClassifier(RecurrentImageClassifier):
             dropout,
             nonlinearity=nonlinearity,
             identity=identity,
+            lags=lags,
         )
 
 

@@ -30,29 +30,39 @@ class Weights(NamedTuple):
     weight_norm_hh: Tensor | None = None  # [G H]
     weight_norm_c: Tensor | None = None  # [H]
     bias_norm_c: Tensor | None = None  # [H]
+    weight_lags: Tensor | None = None  # [H, (K - 1) H]: of h_{t-2} to h_{t-K}
 
 
 @dataclass(frozen=True)
 class RNNCell:
-    """h' = f(W x + b + U h + d), f tanh or ReLU (Elman 1990)."""
+    """h' = f(W x + b + U h + d), f tanh or ReLU (Elman 1990).
+
+    lags: K > 1 also sees older states, a_t = W x_t + b + U h_{t-1} + d + U_2 h_{t-2} + ... + U_K h_{t-K}, so that a gradient comes
+        back in a K-th of the steps (Lin, Horne, Tino & Giles 1996). The state then has K parts, h_t to h_{t-K+1}.
+    """
 
     nonlinearity: Literal["tanh", "relu"] = "tanh"
+    lags: int = 1
     gates: ClassVar[int] = 1
-    states: ClassVar[int] = 1
+
+    @property
+    def states(self) -> int:
+        """K."""
+        return self.lags
 
     @property
     def kernel(self) -> str | None:
         """The kernel that computes this cell, or None."""
-        return f"rnn_{self.nonlinearity}"
+        return f"rnn_{self.nonlinearity}" if self.lags == 1 else None
 
     @property
     def is_torchs(self) -> bool:
         """Whether torch.nn has this cell."""
-        return True
+        return self.lags == 1
 
     def extra(self, hidden: int) -> dict[str, tuple[int, ...]]:
         """Shapes of the parameters that torch.nn's cell does not have, by their fields in Weights."""
-        return {}
+        return {"weight_lags": (hidden, (self.lags - 1) * hidden)} if self.lags > 1 else {}
 
     def project(self, x: Tensor, w: Weights) -> Tensor:
         """x [N, I] -> W x + b [N, G H]."""
@@ -61,7 +71,9 @@ class RNNCell:
     def step(self, a: Tensor, state: State, w: Weights) -> State:
         """a = W x_t + b [B, G H] and the state before, each part [B, R or H] -> the state."""
         a = a + F.linear(state[0], w.weight_hh, w.bias_hh)
-        return (torch.tanh(a) if self.nonlinearity == "tanh" else torch.relu(a),)
+        if w.weight_lags is not None:
+            a = a + F.linear(torch.cat(state[1:], 1), w.weight_lags)
+        return (torch.tanh(a) if self.nonlinearity == "tanh" else torch.relu(a), *state[:-1])
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ class RNN(Recurrent):
             torch.nn.RNN.
         identity: U starts as the identity, b and d as 0, so that with ReLU a state without input stays as it is (Le, Jaitly
             & Hinton 2015, who also draw W from a normal distribution of deviation 0.001; here it is as in torch.nn).
+        lags: How many states back h_t sees, h_{t-1} to h_{t-lags}, through the parameter weight_lags; more than one has no kernel.
         variational, weight_dropout, engine: See Recurrent.
     """
 
@@ -33,14 +34,17 @@ class RNN(Recurrent):
         dtype: Any = None,
         *,
         identity: bool = False,
+        lags: int = 1,
         variational: bool = False,
         weight_dropout: float = 0.0,
         engine: Engine = "auto",
     ) -> None:
         if nonlinearity not in ("tanh", "relu"):
             raise ValueError(f"nonlinearity must be 'tanh' or 'relu', not {nonlinearity!r}")
+        if lags < 1:
+            raise ValueError(f"lags must be at least 1, not {lags}")
         self.nonlinearity, self.identity = nonlinearity, identity
-        cell = RNNCell(nonlinearity)
+        cell = RNNCell(nonlinearity, lags)
         super().__init__(
             cell,
             input_size,
@@ -59,12 +63,12 @@ class RNN(Recurrent):
         )
 
     def reset_parameters(self) -> None:
-        """As torch.nn, and then U = 1 and b = d = 0 if so chosen."""
+        """As torch.nn, and then U = 1, of older states 0, and b = d = 0 if so chosen."""
         super().reset_parameters()
         for name, parameter in self.named_parameters() if self.identity else ():
             if name.startswith("weight_hh"):
                 nn.init.eye_(parameter)
-            elif name.startswith("bias"):
+            elif name.startswith(("bias", "weight_lags")):
                 nn.init.zeros_(parameter)
 
 

@@ -61,7 +61,7 @@ class Recurrent(nn.Module):
         if engine not in ("auto", "kernel", "reference"):
             raise ValueError(f"engine must be 'auto', 'kernel' or 'reference', not {engine!r}")
         if engine == "kernel" and cell.kernel is None:
-            raise ValueError("there is no kernel for layer normalisation or projections; use engine='auto'")
+            raise ValueError("there is no kernel for layer normalisation, projections or lags; use engine='auto'")
         self.cell, self.engine = cell, engine
         self.input_size, self.hidden_size, self.num_layers, self.proj_size = (
             input_size,
@@ -130,7 +130,7 @@ class Recurrent(nn.Module):
         return weights._replace(weight_hh=F.dropout(weights.weight_hh, self.weight_dropout))
 
     def forward(self, input: Tensor | PackedSequence, hx: Any = None, lengths: Tensor | None = None) -> tuple[Any, Any]:
-        """input [T, B, I], [B, T, I] if batch_first, [T, I], or packed; hx h or (h, c), each [L D, B, R or H], or None;
+        """input [T, B, I], [B, T, I] if batch_first, [T, I], or packed; hx h, (h, c) or the states of all lags, each [L D, B, R or H], or None;
         lengths int64 [B], from 1 to T, or None for sequences that all have T steps -> (output, state), the output with
         D R features and shaped or packed as the input, the state as hx and at each sequence's own end.
 
@@ -233,7 +233,7 @@ class Recurrent(nn.Module):
     def _states(self, x: Tensor, hx: Any, batch: int) -> State:
         """The state at the start, each part [L D, B, R or H]."""
         layers = len(self._suffixes)
-        shapes = [(layers, batch, self._carried), (layers, batch, self.hidden_size)][: self.cell.states]
+        shapes = [(layers, batch, self._carried)] + [(layers, batch, self.hidden_size)] * (self.cell.states - 1)
         if hx is None:
             return tuple(x.new_zeros(shape) for shape in shapes)
         parts = (hx,) if isinstance(hx, Tensor) else tuple(hx)

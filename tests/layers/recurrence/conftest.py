@@ -23,6 +23,8 @@ CELLS: dict[str, Callable[..., Any]] = {
     "gru_before": lambda *a, **k: GRU(*a, reset="before", **k),
 }
 IN_PYTORCH: dict[str, Callable[..., Any]] = {
+    "rnn_two_lags": lambda *a, **k: RNN(*a, lags=2, **k),
+    "rnn_relu_three_lags": lambda *a, **k: RNN(*a, nonlinearity="relu", lags=3, **k),
     "lstm_layer_norm": lambda *a, **k: LSTM(*a, layer_norm=True, **k),
     "lstm_layer_norm_coupled_peephole": lambda *a, **k: LSTM(*a, layer_norm=True, forget="coupled", peephole=True, **k),
     "lstm_projected": lambda *a, **k: LSTM(*a, proj_size=2, **k),
@@ -50,7 +52,7 @@ def start(layer: Any, batch: int, requires_grad: bool = True) -> Any:
     """A state at random for `layer`, as it takes it."""
     count = layer.num_layers * (2 if layer.bidirectional else 1)
     like = next(layer.parameters())
-    widths = [layer.proj_size or layer.hidden_size, layer.hidden_size][: layer.cell.states]
+    widths = [layer.proj_size or layer.hidden_size] + [layer.hidden_size] * (layer.cell.states - 1)
     state = tuple(torch.randn(count, batch, w, dtype=like.dtype).requires_grad_(requires_grad) for w in widths)
     return state if len(state) > 1 else state[0]
 

@@ -21,8 +21,10 @@ def normalised(x: Array, gain: Array, shift: Array) -> Array:
     return (x - x.mean()) / np.sqrt(x.var() + 1e-5) * gain + shift
 
 
-def rnn(p: dict[str, Array], relu: bool, x: Array, h: Array) -> Array:
+def rnn(p: dict[str, Array], relu: bool, x: Array, h: Array, *older: Array) -> Array:
     a = p["weight_ih"] @ x + p["bias_ih"] + p["weight_hh"] @ h + p["bias_hh"]
+    for lag, state in enumerate(older):
+        a = a + p["weight_lags"][:, lag * len(h) : (lag + 1) * len(h)] @ state
     return np.maximum(a, 0) if relu else np.tanh(a)
 
 
@@ -64,12 +66,12 @@ def by_equations(layer: Any, x: Array, state: list[Array], suffix: str = "_l0") 
     p = {name.removesuffix(suffix): v.detach().double().numpy() for name, v in layer.named_parameters()}
     answers = []
     for x_t in x:
-        if layer.cell.states == 2:
+        if layer.cell.gates == 1:
+            state = [rnn(p, layer.nonlinearity == "relu", x_t, *state), *state[:-1]]
+        elif layer.cell.states == 2:
             state = list(lstm(p, layer.cell.forget, x_t, *state))
-        elif layer.cell.gates == 3:
-            state = [gru(p, layer.cell.reset == "before", x_t, *state)]
         else:
-            state = [rnn(p, layer.nonlinearity == "relu", x_t, *state)]
+            state = [gru(p, layer.cell.reset == "before", x_t, *state)]
         answers.append(state[0])
     return np.stack(answers), state
 
@@ -103,3 +105,19 @@ def test_forget_bias_and_identity_start_where_they_say() -> None:
     assert torch.equal(memory.weight_hh_l0, torch.eye(4))
     h = torch.rand(1, 2, 4)
     assert torch.equal(memory(torch.zeros(50, 2, 3), h)[1], h)
+
+
+def test_a_gradient_comes_back_in_fewer_steps_over_lags() -> None:
+    """The first input's share of the last state's slope: of 30 steps a third are left where each state sees three back."""
+    from samoyed.layers.recurrence import RNN
+
+    reach = []
+    for lags in (1, 3):
+        torch.manual_seed(0)
+        layer = RNN(3, 16, lags=lags, dtype=torch.float64)
+        for parameter in layer.parameters():
+            torch.nn.init.normal_(parameter, std=0.4 / (16 * lags) ** 0.5)
+        x = torch.randn(30, 8, 3, dtype=torch.float64, requires_grad=True)
+        (slope,) = torch.autograd.grad(layer(x)[0][-1].sum(), x)
+        reach.append(float(slope[0].norm() / slope[-1].norm()))
+    assert reach[1] > 1e4 * reach[0]
