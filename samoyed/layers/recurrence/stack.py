@@ -19,15 +19,15 @@ from samoyed.layers.recurrence.library import available
 from samoyed.layers.recurrence.reference import scan
 
 Engine = Literal["auto", "kernel", "reference"]
+_TAKEN = (torch.float32, torch.bfloat16)  # by the kernels, which compute in float32
 _STEPS = 4  # fewer are not worth packing the recurrent matrix for
 
 
 class Recurrent(nn.Module):
     """What the three share: parameters, layers and directions, lengths, and the choice of what computes.
 
-    `engine` is "auto" (the kernels where they apply, which is float32 on the CPU; elsewhere torch.nn's code for torch.nn's
-    cells, and the reference for the others), "kernel", or "reference" (the cell's definition under autograd, which has
-    derivatives of every order).
+    `engine` is "auto" (on the CPU the kernels for float32, and for bfloat16 where torch.nn lacks the cell; elsewhere torch.nn's
+    code, and the reference for cells that it lacks), "kernel", or "reference" (the cell under autograd: derivatives of every order).
 
     With `variational`, dropout between layers leaves out the same numbers at every step of a sequence (Gal & Ghahramani 2016);
     `weight_dropout` leaves out entries of U, the same for all steps of a pass (Merity, Keskar & Socher 2018).
@@ -191,12 +191,14 @@ class Recurrent(nn.Module):
                 f"the input must have {self.input_size} features of {weight.dtype}, not {x.shape[-1]} of {x.dtype}"
             )
         states = self._states(x, hx, sizes[0])
-        applies = self.cell.kernel is not None and x.device.type == "cpu" and x.dtype == torch.float32
+        applies = self.cell.kernel is not None and x.device.type == "cpu" and x.dtype in _TAKEN
         if self.engine == "kernel" and not applies:
-            raise ValueError("the kernels take float32 on the CPU; use engine='auto'")
+            raise ValueError("the kernels take float32 and bfloat16 on the CPU; use engine='auto'")
         same = self.engine == "auto" and self.cell.is_torchs
         same = same and not (self.proj_size and x.device.type == "cpu")  # a plain loop there, and a warning
-        narrow = same and torch.is_autocast_enabled(x.device.type)  # torch.nn's cells run in bfloat16 there
+        narrow = same and (
+            torch.is_autocast_enabled(x.device.type) or x.dtype != torch.float32
+        )  # torch.nn's run in bfloat16
         kernel = self.engine != "reference" and applies and not narrow
         kernel = kernel and (self.engine == "kernel" or (len(sizes) >= _STEPS and available()))
         locked = self.variational and self.training and self.dropout > 0
@@ -272,11 +274,12 @@ class Recurrent(nn.Module):
         """One layer in one direction; first int64 [T + 1] is the first row of each step."""
         from samoyed.layers.recurrence.kernel import recurrence
 
-        used = (x, *weights[:4], weights.weight_peephole, *state)
+        kind = x.dtype
+        used = tuple(t if t is None else t.float() for t in (x, *weights[:4], weights.weight_peephole, *state))
         keep = torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in used)
-        h0, c0 = state[0], state[1] if len(state) > 1 else None
+        h0, c0 = used[6], used[7] if len(state) > 1 else None
         y, h, c, *_ = recurrence(*used[:6], h0, c0, first, self.cell.kernel, reverse, keep)
-        return y, (h, c) if len(state) > 1 else (h,)
+        return y.to(kind), tuple(part.to(kind) for part in ((h, c) if len(state) > 1 else (h,)))
 
 
 def _each(state: Any, change: Any) -> Any:

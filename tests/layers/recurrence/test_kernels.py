@@ -10,7 +10,7 @@ import torch
 from samoyed.layers.recurrence import LSTM, build
 from samoyed.layers.recurrence.library import library
 
-from .conftest import CELLS, assert_same, everything, start
+from .conftest import CELLS, assert_same, everything, parts, start
 
 kernels = library() if build.compiler() else None
 pytestmark = pytest.mark.skipif(kernels is None, reason="no C compiler")
@@ -231,3 +231,22 @@ def test_inference_keeps_nothing() -> None:
         output, _ = layer(torch.randn(5, 2, 3))
     assert not output.requires_grad
     assert_same([layer(x := torch.randn(5, 2, 3))[0]], [layer(x.requires_grad_())[0]], 0)
+
+
+def test_bfloat16_is_float32_rounded_once(cell: Callable[..., Any]) -> None:
+    """Rows in bfloat16 are computed in float32: the answer is that of float32 on the same numbers, rounded at the end."""
+    torch.manual_seed(0)
+    narrow = cell(5, 24, engine="kernel", dtype=torch.bfloat16)
+    wide = cell(5, 24, engine="kernel")
+    wide.load_state_dict({name: value.float() for name, value in narrow.state_dict().items()})
+    x = torch.randn(9, 4, 5).bfloat16().requires_grad_()
+    lengths = torch.tensor([9, 3, 5, 1])
+    slope = torch.randn(9, 4, 24).bfloat16()
+    answers, slopes = [], []
+    for layer, given in ((narrow, x), (wide, x.detach().float().requires_grad_())):
+        output, state = layer(given, lengths=lengths)
+        answers.append([output, *parts(state)])
+        slopes.append(torch.autograd.grad(output, [given, *layer.parameters()], slope.to(output.dtype)))
+    for found, expected in zip((*answers[0], *slopes[0]), (*answers[1], *slopes[1]), strict=True):
+        assert found.dtype == torch.bfloat16
+        assert torch.equal(found, expected.bfloat16())
