@@ -37,7 +37,11 @@ LAYERS = {  # a folder, and what of the project its files may import at the head
         *("sources", "splitting", "stored", "tasks"),
     ),
 }
-OUTSIDE = {"layers": {"torch"}, "models": {"torch", "numpy", "scipy", "sklearn"}, "decoding": {"torch", "numpy"}}
+OUTSIDE = {
+    "layers": {"torch", "triton"},
+    "models": {"torch", "numpy", "scipy", "sklearn"},
+    "decoding": {"torch", "numpy"},
+}
 FORBIDDEN = {"pickle", "cPickle", "marshal", "shelve", "dill", "cloudpickle", "joblib", "code", "runpy"}
 EXECUTING = {"eval", "exec", "compile", "__import__"}
 

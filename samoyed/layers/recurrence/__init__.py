@@ -11,6 +11,7 @@ coupled gates or without a forget gate, layer normalisation, and both resets of 
 | kernels.c, cells.h, lanes.h | the same in C, for float32 on the CPU |
 | build.py, library.py | the C compiled, when Samoyed is installed or when it is first used |
 | kernel.py, calls.py | the C as PyTorch operators |
+| gpu.py, triton_cells.py | the same operators on GPUs, in Triton, for the cells that cuDNN lacks |
 | stack.py | layers, directions, lengths, and which of these computes |
 | layers.py | RNN, LSTM and GRU |
 """

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from samoyed.layers.recurrence import gpu
 from samoyed.layers.recurrence.calls import (
     add,
     biases,
@@ -43,7 +44,8 @@ def recurrence(
     """x [N, I] -> (y [N, H], h_n [B, H], c_n [B, H] or empty, gates [N, G H] or empty, extra [N, H] or empty).
 
     Rows are ordered by time, as in torch's PackedSequence; first int64 [T + 1] is the first row of each step, on the CPU. The
-    last two are what backward needs, and are empty unless `keep`. Everything else is float32 on the CPU.
+    last two are what backward needs, and are empty unless `keep`. Everything else is float32, on the CPU or,
+    for the cells that cuDNN lacks, on a GPU.
     """
     rows, hidden, wide = x.shape[0], weight_hh.shape[1], weight_hh.shape[0]
     kernels, places = loaded(), first.tolist()
@@ -241,5 +243,6 @@ def _twice(ctx: Any, *_: Any) -> None:
     raise RuntimeError("recurrent kernels have no second derivative; build the layer with engine='reference' for it")
 
 
+gpu.register(recurrence, recurrence_backward)
 recurrence.register_autograd(_backward, setup_context=_remember)
 recurrence_backward.register_autograd(_twice)

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 
 from samoyed.files import cache_folder
-from samoyed.layers.recurrence import build
+from samoyed.layers.recurrence import build, gpu
 
 _LOADING = threading.Lock()
 _NONE = (
@@ -41,13 +41,13 @@ def library() -> ctypes.CDLL | None:
     return found
 
 
-def _available() -> bool:
-    """Whether there are kernels."""
-    return library() is not None
+def _available(device: str = "cpu") -> bool:
+    """Whether there are kernels for a type of device."""
+    return gpu.available() if device == "cuda" else library() is not None
 
 
 # In a compiled graph the answer is a constant.
-available: Callable[[], bool] = torch.compiler.assume_constant_result(_available)  # type: ignore[no-untyped-call]
+available: Callable[..., bool] = torch.compiler.assume_constant_result(_available)  # type: ignore[no-untyped-call]
 
 
 @functools.cache

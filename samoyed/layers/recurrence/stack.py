@@ -26,8 +26,8 @@ _STEPS = 4  # fewer are not worth packing the recurrent matrix for
 class Recurrent(nn.Module):
     """What the three share: parameters, layers and directions, lengths, and the choice of what computes.
 
-    `engine` is "auto" (on the CPU the kernels for float32, and for bfloat16 where torch.nn lacks the cell; elsewhere torch.nn's
-    code, and the reference for cells that it lacks), "kernel", or "reference" (the cell under autograd: derivatives of every order).
+    `engine` is "auto" (on the CPU the kernels for float32; there in bfloat16, and on GPUs, torch.nn's code, and the kernels for
+    cells that it lacks; elsewhere the reference), "kernel", or "reference" (the cell under autograd: derivatives of every order).
 
     With `variational`, dropout between layers leaves out the same numbers at every step of a sequence (Gal & Ghahramani 2016);
     `weight_dropout` leaves out entries of U, the same for all steps of a pass (Merity, Keskar & Socher 2018).
@@ -63,12 +63,8 @@ class Recurrent(nn.Module):
         if engine == "kernel" and cell.kernel is None:
             raise ValueError("there is no kernel for layer normalisation, projections or lags; use engine='auto'")
         self.cell, self.engine = cell, engine
-        self.input_size, self.hidden_size, self.num_layers, self.proj_size = (
-            input_size,
-            hidden_size,
-            num_layers,
-            proj_size,
-        )
+        self.input_size, self.hidden_size, self.num_layers = input_size, hidden_size, num_layers
+        self.proj_size = proj_size
         self.bias, self.batch_first, self.dropout, self.bidirectional = bias, batch_first, dropout, bidirectional
         self.variational, self.weight_dropout = variational, weight_dropout
         self._carried = proj_size or hidden_size
@@ -191,16 +187,19 @@ class Recurrent(nn.Module):
                 f"the input must have {self.input_size} features of {weight.dtype}, not {x.shape[-1]} of {x.dtype}"
             )
         states = self._states(x, hx, sizes[0])
-        applies = self.cell.kernel is not None and x.device.type == "cpu" and x.dtype in _TAKEN
+        known = x.device.type == "cpu" or (x.device.type == "cuda" and not self.cell.is_torchs)
+        applies = self.cell.kernel is not None and known and x.dtype in _TAKEN
         if self.engine == "kernel" and not applies:
-            raise ValueError("the kernels take float32 and bfloat16 on the CPU; use engine='auto'")
+            raise ValueError(
+                "the kernels take float32 and bfloat16 on the CPU or, if cuDNN has none, a GPU; use engine='auto'"
+            )
         same = self.engine == "auto" and self.cell.is_torchs
         same = same and not (self.proj_size and x.device.type == "cpu")  # a plain loop there, and a warning
         narrow = same and (
             torch.is_autocast_enabled(x.device.type) or x.dtype != torch.float32
         )  # torch.nn's run in bfloat16
         kernel = self.engine != "reference" and applies and not narrow
-        kernel = kernel and (self.engine == "kernel" or (len(sizes) >= _STEPS and available()))
+        kernel = kernel and (self.engine == "kernel" or (len(sizes) >= _STEPS and available(x.device.type)))
         locked = self.variational and self.training and self.dropout > 0
         if same and not kernel and not locked:
             return self._by_torch(x, sizes, batch_sizes, states, [self._used(suffix) for suffix in self._suffixes])
