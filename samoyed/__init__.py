@@ -30,6 +30,7 @@ __all__ = [
     "SamoyedError",
     "TrainingError",
     "UsageError",
+    "compress",
     "evaluate",
     "load",
     "models",
@@ -128,6 +129,48 @@ def evaluate(run: str | PathLike[str], data: str | PathLike[str] | None = None) 
 def predict(run: str | PathLike[str], raw: Any) -> dict[str, Any]:
     """The answer of a run to one raw thing: a picture's path, a text, a series' file."""
     return load(run).predict(raw)
+
+
+def compress(
+    run: str | PathLike[str],
+    data: str | PathLike[str] | None = None,
+    *,
+    prune: float = 0.0,
+    share: int = 0,
+    quantise: str = "none",
+    out: str | PathLike[str] | None = None,
+    quiet: bool = False,
+    **settings: Any,
+) -> "Run":
+    """Makes a run smaller, as a new run, and returns it; with neither prune, share nor quantise, its weights become int8.
+
+    Args:
+        run: The run directory.
+        data: What to fine-tune on; None for the run's own data.
+        prune: The share of weights that are left out, from 0 up to, not including, 1.
+        share: Bits of a level, 1 to 8: the weights of a layer take at most 2^share values besides 0. 0 shares none.
+        quantise: int8, or none.
+        out: The new run directory; by default runs/<task>/<number>.
+        quiet: Print no progress.
+        **settings: Of each round of training: epochs=2, learning_rate=0.001.
+
+    Raises UsageError for a model that learns no matrices by gradients, and what `train` raises.
+    """
+    if not 0 <= prune < 1 or share not in range(9) or quantise not in ("none", "int8"):
+        raise UsageError(
+            f"prune={prune}, share={share}, quantise={quantise} is not allowed",
+            remedy="prune is a share below 1, share from 1 to 8 bits, quantise int8",
+        )
+    from samoyed.plan import existing_run
+
+    path = existing_run(run)
+    from samoyed.compressing.job import compress as carry_out
+    from samoyed.reporting.progress import Reporter
+
+    form = quantise if prune or share else "int8"
+    where = None if data is None else Path(data).expanduser()
+    target = None if out is None else Path(out).expanduser()
+    return carry_out(path, where, target, prune, share, form, settings, Reporter(quiet))
 
 
 def plan_of(

@@ -70,7 +70,7 @@ def make(
     goes_on = resume or launch.restarted() or (folder is not None and launch.began(folder))
     # of several processes the first may have begun the run already, and it alone decides
     if folder is not None and launch.first() and not (goes_on and (folder / "config.yaml").is_file()):
-        _refuse_taken(folder)
+        refuse_taken(folder)
     task_name = task.lower().replace("_", "-")
     return Plan(task_name, task_form, name, model_form, where, folder, given, settled)
 
@@ -186,7 +186,7 @@ def _existing(data: str | PathLike[str], task_form: catalog.Form, settled: dict[
     raise missing
 
 
-def _refuse_taken(folder: Path) -> None:
+def refuse_taken(folder: Path) -> None:
     """Raises UsageError for an `out` that holds something already, or is a file."""
     try:
         taken = folder.exists() and (not folder.is_dir() or any(folder.iterdir()))

@@ -1,6 +1,7 @@
 """A run directory as an object: load it, predict, evaluate, write on.
 
-A run is config.yaml, features.json, results.json and model.safetensors, sealed by manifest.json; loading reads data only,
+A run is config.yaml, features.json, results.json and model.safetensors (model.packed of one that was compressed), sealed by
+manifest.json; loading reads data only,
 checks all of it, and executes nothing that is in it.
 """
 
@@ -17,16 +18,18 @@ from safetensors.torch import load_file
 from torch import nn
 
 from samoyed import catalog, settings
+from samoyed.compressing import packing
 from samoyed.errors import DataError, RunError, UsageError
 from samoyed.files import check_manifest
 from samoyed.plan import existing_run
 from samoyed.reporting.progress import Reporter
-from samoyed.stored import Config, Results, brief
+from samoyed.stored import Compression, Config, Results, brief
 from samoyed.tasks import Task, to_device
 from samoyed.training.evaluation import Result, evaluate
 from samoyed.training.gather import gather
 
-_NEEDED = ("config.yaml", "features.json", "model.safetensors", "results.json")
+_NEEDED = ("config.yaml", "features.json", "results.json")
+_WEIGHTS = "model.safetensors"
 _UNUSABLE = (
     UsageError, AttributeError, KeyError, TypeError, ValueError, RuntimeError, RecursionError, MemoryError, OverflowError,
     yaml.YAMLError, SafetensorError, UserWarning,
@@ -47,7 +50,9 @@ class Run:
     def load(cls, path: Path, device: str = "cpu") -> "Run":
         """Opens a run. Raises RunError if it is unfinished, damaged, or of a task or model that is not installed."""
         path = existing_run(path)
-        if check_manifest(path, _NEEDED).get("format") != 1:
+        packed = (path / packing.NAME).is_file()
+        weights = packing.NAME if packed else _WEIGHTS
+        if check_manifest(path, (*_NEEDED, weights)).get("format") != 1:
             raise RunError("is of a format that this version does not read", where=path, remedy="update samoyed")
         try:
             config = _config(path)
@@ -59,7 +64,10 @@ class Run:
             task.restore(json.loads((path / "features.json").read_text("utf-8")))
             task.device = torch.device(device)
             model = build(task, model_form, _checked(model_form, given.model))
-            model.load_state_dict(load_file(path / "model.safetensors", device=device))
+            if packed:
+                model.load_state_dict(packing.unpack((path / weights).read_bytes(), model.state_dict()))
+            else:
+                model.load_state_dict(load_file(path / weights, device=device))
             return cls(path, task, model.to(device))
         except _UNUSABLE as error:
             why = f"cannot be opened: {brief(error)}"
@@ -70,6 +78,15 @@ class Run:
         """What was measured when the run was trained: split -> metric -> value, low, high, unit."""
         found: dict[str, Any] = self._results["metrics"]
         return found
+
+    @property
+    def compression(self) -> dict[str, Any] | None:
+        """Of a run that was compressed: how many weights are left, and each stage with its bytes and figures; else None."""
+        path = self.path / "compression.json"
+        if not self.config.get("compressed") or not path.is_file():
+            return None
+        check_manifest(self.path, (path.name,))
+        return Compression.model_validate_json(path.read_bytes()).model_dump()
 
     @property
     def parameters(self) -> int:

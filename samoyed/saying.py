@@ -51,6 +51,25 @@ def table_of_splits(splits: dict[str, Any]) -> str:
     cells += [
         [printable(f"{n} {first[n]['unit']}"), *(Result(**found[n]).bare() for found in splits.values())] for n in names
     ]
+    return grid(cells)
+
+
+def table_of_stages(found: dict[str, Any]) -> str:
+    """What compression.json holds: one row per stage, with its bytes, its first metric on the test split and its time."""
+    from samoyed.training.evaluation import Result
+
+    stages = found["stages"]
+    name, first = next(iter(stages[0]["test"].items()))
+    cells = [["", "bytes of weights", "smaller", f"test {name} {first['unit']}", "ms for one example"]]
+    for stage in stages:
+        time = "" if stage["milliseconds"] is None else f"{stage['milliseconds']:.3g}"
+        smaller = f"{stages[0]['bytes'] / stage['bytes']:.1f} x"
+        cells.append([stage["stage"], f"{stage['bytes']:,}", smaller, Result(**stage["test"][name]).bare(), time])
+    return grid(cells)
+
+
+def grid(cells: list[list[str]]) -> str:
+    """Rows of cells, each column as wide as it must be."""
     widths = [max(len(row[i]) for row in cells) for i in range(len(cells[0]))]
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells

@@ -1,8 +1,8 @@
 """What a run directory's JSON and YAML must be, checked strictly: a run may come from anybody."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from annotated_types import Ge
+from annotated_types import Ge, Le, Lt
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
 Settings = dict[str, Any]
@@ -28,6 +28,15 @@ class Owned(Stored):
     training: Annotated[Settings, AfterValidator(_seeded)]
 
 
+class Compressed(Stored):
+    """How a run was made smaller, and which run it was: the share of weights left out, bits of a level, the form of numbers."""
+
+    of: str
+    prune: Annotated[float, Ge(0), Lt(1)] = 0.0
+    share: Annotated[int, Ge(0), Le(8)] = 0
+    quantise: Literal["none", "int8"] = "none"
+
+
 class Config(Stored):
     """config.yaml."""
 
@@ -37,6 +46,7 @@ class Config(Stored):
     data: str | None
     settings: Owned
     command: str
+    compressed: Compressed | None = None
 
 
 class Figure(Stored):
@@ -48,6 +58,22 @@ class Figure(Stored):
     unit: str
     better: str
     count: int
+
+
+class Stage(Stored):
+    """What a network was after one step of compression."""
+
+    stage: str
+    bytes: Annotated[int, Ge(1)]
+    milliseconds: Annotated[float, Ge(0)] | None
+    test: dict[str, Figure]
+
+
+class Compression(Stored):
+    """compression.json."""
+
+    weights_left: Annotated[float, Ge(0), Le(1)]
+    stages: list[Stage]
 
 
 class Results(Stored):

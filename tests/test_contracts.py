@@ -269,6 +269,38 @@ def test_a_loaded_run_answers_as_the_live_one(pair: tuple[str, str], trained: Ca
     assert again.evaluate() == run.evaluate() == run.metrics["test"]
 
 
+@pytest.mark.parametrize(
+    "pair",
+    [pytest.param(pair, marks=() if is_default(pair) else pytest.mark.prove, id="-".join(pair)) for pair in PAIRS],
+)
+def test_a_run_is_compressed(pair: tuple[str, str], trained: Callable[..., Run], tmp_path: Path) -> None:
+    run = trained(pair)
+    made: dict[str, Any] = {"prune": 0.5, "share": 4, "quantise": "int8", "max_steps": 1, "quiet": True}
+    matrices = [p for p in run.model.parameters() if p.requires_grad and p.dim() > 1 and p.numel() >= 32]
+    if hasattr(run.model, "fit") or not matrices:
+        with pytest.raises(samoyed.UsageError, match=r"fitted at once|no matrices"):
+            samoyed.compress(run.path, out=tmp_path / "small", **made)
+        return
+    with pytest.MonkeyPatch.context() as patch:
+        if not is_default(pair):
+            patch.setattr(type(run.task), "pictures", lambda *given: [])
+        small = samoyed.compress(run.path, out=tmp_path / "small", **made)
+    again = Run.load(small.path)
+    for name, tensor in small.model.state_dict().items():
+        assert torch.equal(tensor, again.model.state_dict()[name]), name
+    kept = [p for p in again.model.parameters() if p.requires_grad and p.dim() > 1 and p.numel() >= 32]
+    zeros = sum(int((p == 0).sum()) for p in kept) / sum(p.numel() for p in kept)
+    assert zeros >= 0.499
+    assert all(len(p[p != 0].unique()) <= 16 for p in kept)
+    assert (small.path / "model.packed").stat().st_size < (run.path / "model.safetensors").stat().st_size / 4
+    assert again.evaluate() == small.metrics["test"]
+    example = samples.load(run.task.sample)[0][0]
+    assert small.predict(example) == again.predict(example)
+    assert again.compression is not None
+    assert again.compression["stages"][-1]["test"] == small.metrics["test"]
+    assert "Before and after" in small.report.read_text("utf-8")
+
+
 @each_task
 def test_what_was_learned_from_the_data_survives_json(name: str, trained: Callable[..., Run]) -> None:
     run = trained((name, TASKS[name].main.attributes["model"]))

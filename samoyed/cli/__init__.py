@@ -8,7 +8,7 @@ import typer
 
 import samoyed
 from samoyed import ending
-from samoyed.cli import learning, looking, showing, using
+from samoyed.cli import learning, looking, showing, shrinking, using
 
 app = typer.Typer(
     add_completion=False,
@@ -37,7 +37,7 @@ def _whole(
     pass
 
 
-for _family in (learning, using, looking, showing):
+for _family in (learning, using, shrinking, looking, showing):
     _family.add(app)
 
 

@@ -9,7 +9,7 @@ import samoyed
 from samoyed import describe, settings
 from samoyed.cli.common import Json, RunPath, data_first, existing
 from samoyed.files import check_manifest
-from samoyed.saying import columns, give, table_of_splits, to_stderr
+from samoyed.saying import columns, give, table_of_splits, table_of_stages, to_stderr
 
 
 def tasks(json_: Json = False) -> None:
@@ -69,12 +69,11 @@ def report(run: RunPath, json_: Json = False) -> None:
         "metrics": opened.metrics,
         "ended": opened.ended,
         "command": opened.config["command"],
+        **({"compression": opened.compression} if opened.compression else {}),
     }
-    give(
-        found,
-        json_,
-        lambda: f"{table_of_splits(opened.metrics)}\n\nreport  {opened.report}\nagain   {opened.config['command']}",
-    )
+    stages = f"\n\n{table_of_stages(opened.compression)}" if opened.compression else ""
+    text = f"{table_of_splits(opened.metrics)}{stages}\n\nreport  {opened.report}\nagain   {opened.config['command']}"
+    give(found, json_, lambda: text)
 
 
 def runs(

@@ -2,7 +2,7 @@
 
 import hashlib
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import yaml
@@ -19,6 +19,7 @@ from samoyed.reporting.page import write_report
 from samoyed.reporting.progress import duration
 from samoyed.run import as_json, count_parameters
 from samoyed.sources._paths import plural
+from samoyed.stored import Compressed
 from samoyed.tasks import Picture, Task
 from samoyed.training.evaluation import Result
 from samoyed.training.machine import environment
@@ -31,8 +32,17 @@ _ALERTS = {
 }
 
 
-def write_config(folder: Path, plan: Plan) -> None:
-    """config.yaml: what the run was told, and every setting as it was settled."""
+class Table(NamedTuple):
+    """A table of the report: its heading, the columns' names, the rows, and a sentence on how to read it."""
+
+    title: str
+    columns: list[str]
+    rows: list[list[str]]
+    caption: str
+
+
+def write_config(folder: Path, plan: Plan, compressed: Compressed | None = None) -> None:
+    """config.yaml: what the run was told, every setting as it was settled, and how it was made smaller, if it was."""
     config = {
         "samoyed": samoyed.__version__,
         "task": plan.task,
@@ -40,6 +50,7 @@ def write_config(folder: Path, plan: Plan) -> None:
         "data": None if plan.data is None else str(plan.data),
         "settings": {owner: settings.plain(values) for owner, values in plan.settled.items()},
         "command": plan.command,
+        **({} if compressed is None else {"compressed": compressed.model_dump()}),
     }
     write_text(folder / "config.yaml", yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
 
@@ -77,8 +88,9 @@ def write_page(
     results: dict[str, dict[str, Result]],
     pictures: list[Picture],
     seconds: float,
+    table: Table | None = None,
 ) -> None:
-    """report.html and plots/*.png."""
+    """report.html and plots/*.png; `table` is one that stands above the metrics."""
     name, main = next(iter(results["test"].items()))
     unit = main.unit if main.unit.startswith("%") else f" {main.unit}"
     settled = [pair for values in job.plan.settled.values() for pair in values.items()]
@@ -97,6 +109,7 @@ def write_page(
         "settings": [(key, as_text(value)) for key, value in settled if value is not None],
         "command": job.plan.command,
         "environment": environment(job.task.device),
+        "table": table,
     }
     write_report(folder, facts, pictures)
 

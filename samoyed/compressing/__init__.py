@@ -1,0 +1,1 @@
+"""Smaller networks: prune, share, quantise, and what is written to disk; distil."""

@@ -1,0 +1,129 @@
+"""Rounds of training between the steps of compression, each within a budget, and the best weights of each on validation."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import nn
+
+from samoyed import catalog, settings
+from samoyed.compressing.keeping import Kept
+from samoyed.errors import Interrupted, TrainingError, UsageError, nearest, shown
+from samoyed.reporting.progress import Reporter
+from samoyed.tasks import Task
+from samoyed.training.evaluation import evaluate, rank_of
+from samoyed.training.progress import Epoch, Silent
+from samoyed.training.trainer import Trainer
+
+ROUNDS = 4  # that together take as long as the first training did
+
+
+class Follower(Silent):
+    """Watches a round: keeps the weights to what was decided, shows the bar, and hands on each epoch."""
+
+    def __init__(self, reporter: Reporter, kept: Kept, passed: Callable[[Epoch], None]) -> None:
+        super().__init__()
+        self.reporter, self.kept, self.hand_on = reporter, kept, passed
+
+    def stepped(self, epoch: int, done: int, of: int, loss: float) -> None:
+        """Also for models that take their steps by themselves."""
+        self.kept.restore()
+        self.reporter.stepped(epoch, done, of, loss)
+
+    def passed(self, epoch: Epoch, left: float) -> None:
+        """Shows the epoch's line, and hands it on."""
+        self.hand_on(epoch)
+        self.reporter.passed(epoch, left)
+
+    def stopping(self) -> bool:
+        """Whether somebody asked for the end."""
+        return self.reporter.stopping()
+
+    def warn(self, text: str) -> None:
+        """Says it."""
+        self.reporter.warn(text)
+
+
+@dataclass
+class Rounds:
+    """The rounds of training of one compression. `settings_` are the trainer's; `epochs` those of all rounds until now."""
+
+    task: Task[Any, Any]
+    model: nn.Module
+    data: dict[str, Any]
+    settings_: dict[str, Any]
+    given: dict[str, Any]
+    reporter: Reporter
+    epochs: list[Epoch] = field(default_factory=list)
+
+    def tune(self, kept: Kept, title: str, levels: bool = False) -> None:
+        """One round, after which the model has its best weights on the validation split, those of before among them."""
+        self.reporter.say(title)
+        values = {**of_a_round(self.settings_, levels), **self.given}
+        trainer = Trainer(**values)
+        watch = self.task.watch
+        kept.restore()
+        before = rank_of(evaluate(self.task, self.model, self.data["valid"], trainer.batch_size, False), watch)
+        untouched = {name: tensor.detach().clone() for name, tensor in self.model.state_dict().items()}
+        follower = Follower(self.reporter, kept, self._add)
+        session = trainer.session(self.task, self.model, self.data["train"], self.data["valid"], follower)
+        kept.attach(session.optimizer)
+        self.reporter.begin(trainer.epochs, self.task.unit)
+        try:
+            trained = session.run()
+        finally:
+            self.reporter.end()
+        if trained.ended == "stopped":
+            raise Interrupted("stopped before the network was compressed", remedy="nothing was written")
+        if trained.ended == "failed":
+            raise TrainingError(f"fine-tuning stopped: {trained.why}", remedy="set a smaller learning_rate")
+        better = bool(trained.epochs) and session.best < before
+        self.model.load_state_dict(trained.best if better else untouched)
+        self.model.eval()
+
+    def _add(self, epoch: Epoch) -> None:
+        steps = self.epochs[-1].step if epoch.epoch > 1 or self.epochs else 0
+        first = len(self.epochs) - epoch.epoch + 1
+        base = self.epochs[first - 1].step if first > 0 else 0
+        self.epochs.append(epoch._replace(epoch=len(self.epochs) + 1, step=max(steps, base + epoch.step)))
+
+
+def of_a_round(values: dict[str, Any], levels: bool) -> dict[str, Any]:
+    """The trainer's settings of one round, from those of the first training.
+
+    A quarter of its budget; the learning rate as it began, since that finds back better than where it ended (Renda, Frankle &
+    Carbin 2020), but a tenth of it for the levels, each of which stands for many weights, and Adam there, whose steps do not
+    grow with their number.
+    """
+    made = dict(values)
+    made["epochs"] = max(1, round(values["epochs"] / ROUNDS))
+    if values.get("max_steps"):
+        made["max_steps"] = max(1, values["max_steps"] // ROUNDS)
+    if values.get("max_time"):
+        made["max_time"] = values["max_time"] / ROUNDS
+    made |= {
+        "patience": None,
+        "tensorboard": False,
+        "distribute": "auto",
+        "average": 0.0,
+        "from_run": None,
+        "freeze": 0,
+    }
+    if levels:
+        sgd = values["optimizer"] == "sgd"
+        made |= {
+            "optimizer": "adam",
+            "learning_rate": 0.0003 if sgd else values["learning_rate"] / 10,
+            "weight_decay": 0.0,
+        }
+    return made
+
+
+def checked(given: dict[str, Any]) -> dict[str, Any]:
+    """Settings of the rounds, held against the trainer's signature. Raises UsageError for one that it has not."""
+    known = catalog.trainer().settings
+    for key in given:
+        if key not in known:
+            remedy = nearest(key, known)
+            raise UsageError(f"there is no setting called {shown(key)!r} for fine-tuning", remedy=remedy)
+    return {key: settings.check(key, known[key].annotation, value) for key, value in given.items()}
