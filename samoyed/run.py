@@ -50,8 +50,7 @@ class Run:
     def load(cls, path: Path, device: str = "cpu") -> "Run":
         """Opens a run. Raises RunError if it is unfinished, damaged, or of a task or model that is not installed."""
         path = existing_run(path)
-        packed = (path / packing.NAME).is_file()
-        weights = packing.NAME if packed else _WEIGHTS
+        weights = _weights_in(path).name
         if check_manifest(path, (*_NEEDED, weights)).get("format") != 1:
             raise RunError("is of a format that this version does not read", where=path, remedy="update samoyed")
         try:
@@ -64,7 +63,7 @@ class Run:
             task.restore(json.loads((path / "features.json").read_text("utf-8")))
             task.device = torch.device(device)
             model = build(task, model_form, _checked(model_form, given.model))
-            if packed:
+            if weights == packing.NAME:
                 model.load_state_dict(packing.unpack((path / weights).read_bytes(), model.state_dict()))
             else:
                 model.load_state_dict(load_file(path / weights, device=device))
@@ -78,6 +77,11 @@ class Run:
         """What was measured when the run was trained: split -> metric -> value, low, high, unit."""
         found: dict[str, Any] = self._results["metrics"]
         return found
+
+    @property
+    def weights(self) -> Path:
+        """The file of the weights."""
+        return _weights_in(self.path)
 
     @property
     def compression(self) -> dict[str, Any] | None:
@@ -180,6 +184,11 @@ class Run:
         if data is None:
             return list(self.task.split(gathered.parts, self.config["settings"]["training"]["seed"]).test)
         return gathered.parts.get("test") or [e for part in gathered.parts.values() for e in part]
+
+
+def _weights_in(path: Path) -> Path:
+    packed = path / packing.NAME
+    return packed if packed.is_file() else path / _WEIGHTS
 
 
 def build(task: Task[Any, Any], form: catalog.Form, hyperparameters: dict[str, Any]) -> nn.Module:

@@ -37,7 +37,7 @@ class Side:
     @property
     def size(self) -> int:
         """Bytes of the weights on disk."""
-        return (self.run.path / "model.safetensors").stat().st_size
+        return self.run.weights.stat().st_size
 
     @property
     def name(self) -> str:

@@ -101,8 +101,7 @@ def compress(
     torch.manual_seed(values["seed"])
     rounds = Rounds(run.task, run.model, rows, plan.settled["training"], tuning, reporter)
     work = Work(run, wanted, rows, rounds, weights, copy.deepcopy(run.model))
-    before = _size_of_weights(run.path)
-    work.stages.append(Stage("as it was", before, evaluate(run.task, run.model, rows["test"])))
+    work.stages.append(Stage("as it was", run.weights.stat().st_size, evaluate(run.task, run.model, rows["test"])))
     packed = _carried_out(work)
     seconds = time.monotonic() - started
     noted = found(run.task, gathered, split, plan.data)
@@ -235,8 +234,3 @@ def as_facts(work: Work) -> dict[str, Any]:
             for stage in work.stages
         ],
     }
-
-
-def _size_of_weights(path: Path) -> int:
-    packed = path / packing.NAME
-    return (packed if packed.is_file() else path / "model.safetensors").stat().st_size
