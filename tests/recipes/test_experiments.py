@@ -13,7 +13,7 @@ from PIL import Image
 from torch import nn
 from torch.nn import functional as F
 
-from samoyed.recipes import _small, long_memory
+from samoyed.recipes import _small, family_trees, long_memory
 from samoyed.recipes.outcome import Outcome
 
 RECIPES = (
@@ -213,3 +213,27 @@ def test_an_identity_at_the_start_carries_a_number_through() -> None:
         reach[kind] = float(norms[0] / norms[-1])
     assert reach["irnn"] > 0.1
     assert reach["tanh"] < 1e-6
+
+
+def test_the_family_trees_are_hintons() -> None:
+    known = family_trees.facts()
+    assert len(known.person) == 104
+    assert torch.equal(known.relation[:52], known.relation[52:])  # the two trees have one form
+    assert torch.equal(known.answers[:52, :12], known.answers[52:, 12:])
+    assert not known.answers[:52, 12:].any()
+    said = {
+        (family_trees.ENGLISH[p], family_trees.RELATIONS[r]): {
+            family_trees.ENGLISH[i] for i in a.nonzero()[:, 0].tolist()
+        }
+        for p, r, a in zip(known.person[:52].tolist(), known.relation[:52].tolist(), known.answers[:52], strict=True)
+    }
+    assert said["Colin", "aunt"] == {"Jennifer", "Margaret"}
+    assert said["Charlotte", "father"] == {"James"}
+    assert said["Christopher", "daughter"] == {"Victoria"}
+    assert said["Jennifer", "nephew"] == {"Colin"}
+
+
+def test_family_trees_are_learned_by_heart_first() -> None:
+    _, held, right = family_trees.learn(lambda _: None, trials=3, sweeps=1500)
+    told = right.scatter(1, held, True)
+    assert float(told.float().mean()) > 0.8
