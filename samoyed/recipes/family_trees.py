@@ -53,19 +53,27 @@ class Facts(NamedTuple):
 
 def facts() -> Facts:
     """The 104 facts: for each person and relation that somebody stands in, everybody who does."""
-    parents = {child: couple for couple, children in CHILDREN.items() for child in children}
+    couple_of = {child: couple for couple, children in CHILDREN.items() for child in children}
     spouse = {a: b for couple in COUPLES for a, b in (couple, couple[::-1])}
+
+    def parents(person: int) -> list[int]:
+        return list(couple_of.get(person, ()))
+
+    def children(person: int) -> list[int]:
+        return [child for couple, born in CHILDREN.items() if person in couple for child in born]
+
+    def siblings(person: int) -> list[int]:
+        return [other for other, couple in couple_of.items() if couple == couple_of.get(person) and other != person]
+
     rows: list[tuple[int, int, list[int]]] = []
     for tree in (0, 12):
         for person in range(12):
-            mine = parents.get(person, ())
-            siblings = [c for c in CHILDREN.get(tuple(mine), ()) if c != person] if mine else []  # type: ignore[call-overload]
-            own = [c for couple, children in CHILDREN.items() if person in couple for c in children]
-            of_parents = [c for p in mine for c in CHILDREN.get(parents.get(p, (-1, -1)), ()) if c != p]
-            elders = of_parents + [spouse[c] for c in of_parents if c in spouse]
-            beside = siblings + [c for c in CHILDREN.get(parents.get(spouse.get(person, -1), (-1, -1)), ()) if c != spouse.get(person)]  # fmt: skip
-            younger = [c for sibling in beside for couple, children in CHILDREN.items() if sibling in couple for c in children]  # fmt: skip
-            groups = (list(mine), [spouse[person]] if person in spouse else [], own, elders, siblings, younger)
+            married = [spouse[person]] if person in spouse else []
+            elders = [other for parent in parents(person) for other in siblings(parent)]
+            elders += [spouse[other] for other in elders if other in spouse]
+            beside = siblings(person) + siblings(spouse.get(person, -1))
+            younger = [child for other in beside for child in children(other)]
+            groups = (parents(person), married, children(person), elders, siblings(person), younger)
             for pair, group in enumerate(groups):
                 for sex in (0, 1):
                     found = [p + tree for p in group if (p in MALE) == (sex == 0)]
