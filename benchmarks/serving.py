@@ -8,8 +8,10 @@ a process of its own; each answer is held against the run's own. Both servers ta
 
 import argparse
 import asyncio
+import contextlib
 import json
 import os
+import signal
 import socket
 import statistics
 import subprocess
@@ -97,7 +99,9 @@ async def load(
 
 def start(words: list[str], port: int) -> subprocess.Popen[bytes]:
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parents[1])}
-    process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment)
+    process = subprocess.Popen(
+        words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment, start_new_session=True
+    )
     for _ in range(600):
         try:
             socket.create_connection(("127.0.0.1", port), timeout=1).close()
@@ -106,6 +110,16 @@ def start(words: list[str], port: int) -> subprocess.Popen[bytes]:
         except OSError:
             time.sleep(0.1)
     raise SystemExit(f"{words[0]} did not begin to listen")
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    """Ends a server and whatever it started: LitServe's workers outlive it otherwise, and take the port and the processor."""
+    process.terminate()
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(15)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait(15)
 
 
 def main() -> None:
@@ -163,8 +177,7 @@ def main() -> None:
                 )
     finally:
         for process in running.values():
-            process.terminate()
-            process.wait(15)
+            end(process)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Overload, slow, giant, malformed and foreign requests (V2 to V6)."""
 
 import resource
+import socket
 import threading
 import time
 from collections.abc import Callable
@@ -182,3 +183,14 @@ def test_what_is_in_flight_is_finished(slow: Any, serving: Any) -> None:
         served.server.should_exit = True
         client.join()
     assert found == [200]
+
+
+def test_small_pieces_are_sent_at_once(run_of: Callable[[str], Run], serving: Any) -> None:
+    """An answer's head and body are two pieces; held back, the second would wait 40 ms for the client's acknowledgement."""
+    with serving(run_of("text-generation")) as served:
+        served.client.get("/health")
+        connections = list(served.server.server_state.connections)
+        assert connections
+        for connection in connections:
+            taken = connection.transport.get_extra_info("socket")
+            assert taken.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) != 0
