@@ -25,6 +25,8 @@ _REPORTS = {
     "automatic-speech-recognition": ("transcripts", "heard", "curves"),
     "audio-classification": ("spectrograms", "confusion", "mistakes", "calibration", "curves"),
     "image-captioning": ("attention", "captions", "curves"),
+    "video-classification": ("seen", "confusion", "curves"),
+    "volume-classification": ("seen", "confusion", "mistakes", "curves"),
     "text-line-recognition": ("transcripts", "heard", "curves"),
     "translation": ("examples", "alignment", "length", "phrases", "curves"),
     "time-series-forecasting": ("forecast", "horizon", "origins", "curves"),

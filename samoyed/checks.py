@@ -20,6 +20,7 @@ from samoyed.training.gather import found, gather
 from samoyed.training.machine import device_of, environment
 
 _LARGEST_SIDE = 100_000
+_BLOCKS = "write channels x frames x height x width, such as 3x16x112x112"
 _SHAPES = "write channels x height x width, such as 3x224x224"
 _SIZES: dict[str, Any] = {
     "image_shape": (1, 12, 12),
@@ -30,6 +31,7 @@ _SIZES: dict[str, Any] = {
     "sentence_ends": (3,),
     "num_tags": 3,
     "frame_size": 5,
+    "block_shape": (1, 3, 8, 8),
     "line_height": 16,
     "num_symbols": 4,
     "source_vocab_size": 8,
@@ -132,12 +134,22 @@ def layers(entry: catalog.Entry, shape: str, classes: int, given: dict[str, Any]
     ):
         raise UsageError(f"--input {shown(shape)!r} is no shape", remedy=_SHAPES)
     size = tuple(map(int, parts))
-    sizes = {"image_shape": size, "input_shape": size, "num_classes": classes, "output_size": classes}
+    sizes = {
+        "image_shape": size,
+        "input_shape": size,
+        "block_shape": size,
+        "num_classes": classes,
+        "output_size": classes,
+    }
     form = next((form for form in entry.forms if form.sizes and set(form.sizes) <= set(sizes)), None)
     if form is None:
-        raise UsageError(f"{entry.name} takes no picture", remedy="--input is for models of image-classification")
+        raise UsageError(
+            f"{entry.name} takes no picture", remedy="--input is for models of pictures, clips and volumes"
+        )
     if "image_shape" in form.sizes and len(size) != 3:
         raise UsageError(f"--input {shape!r} is no picture", remedy=_SHAPES)
+    if "block_shape" in form.sizes and len(size) != 4:
+        raise UsageError(f"--input {shape!r} is no block of pictures", remedy=_BLOCKS)
     for key in given:
         if key not in form.settings:
             raise UsageError(f"{entry.name} has no setting called {shown(key)!r}", remedy=nearest(key, form.settings))
@@ -176,5 +188,7 @@ def _example(form: catalog.Form) -> tuple[torch.Tensor, ...]:
         )
     if "word_counts" in form.sizes:
         return (torch.randint(len(_SIZES["word_counts"]), (2, 2 * _SIZES["window"] + 1)),)
-    shape = next((_SIZES[s] for s in ("image_shape", "input_shape") if s in form.sizes), (6, _SIZES["input_size"]))
+    shape = next(
+        (_SIZES[s] for s in ("image_shape", "input_shape", "block_shape") if s in form.sizes), (6, _SIZES["input_size"])
+    )
     return (torch.randn(2, *shape, dtype=torch.float64),)

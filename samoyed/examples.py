@@ -77,6 +77,24 @@ class Recording:
 
 
 @dataclass(frozen=True, slots=True)
+class Clip:
+    """Pictures in the order of time. `frames` [T, H, W, C] uint8, C = 1 or 3; `label` is None where it is not known."""
+
+    frames: NDArray[np.uint8]
+    label: str | None
+    origin: str
+
+
+@dataclass(frozen=True, slots=True)
+class Volume:
+    """Grey values in space. `voxels` [D, H, W] float32, in any unit, D slices; `label` is None where it is not known."""
+
+    voxels: NDArray[np.float32]
+    label: str | None
+    origin: str
+
+
+@dataclass(frozen=True, slots=True)
 class TextLine:
     """A picture of one line of writing. `pixels` [H, W, C] uint8, C = 1 or 3; `transcript` is None where it is not known."""
 
@@ -123,6 +141,8 @@ Example = (
     | Pair
     | Utterance
     | Recording
+    | Clip
+    | Volume
     | TextLine
     | CaptionedImage
     | Series

@@ -17,13 +17,18 @@ from pydantic import TypeAdapter, ValidationError
 
 from samoyed import examples
 from samoyed.errors import DataError, UsageError, shown
-from samoyed.sources import _audio
+from samoyed.sources import _audio, _clips, _volumes
 from samoyed.sources._pictures import Unreadable, decode
 from samoyed.sources._reading import decode as decode_text
 from samoyed.sources.series_table import SeriesTable
 from samoyed.stored import brief
 from samoyed.tasks import Task
 
+_DECODED = {  # main fields that come as a file's bytes, and what may be sent for them
+    "samples": 'a recording\'s file, or JSON {"samples": [0.0, 0.1, ...], "rate": 16000}',
+    "frames": 'the file of a GIF, an animated WebP or a video, or JSON {"frames": [frames][height][width][channels], 0 to 255}',
+    "voxels": 'a .npy file or a TIFF of several pages, or JSON {"voxels": [slices][height][width]}',
+}
 _KNOWN = ("origin", "label", "labels", "target", "captions")  # what the sender need not say
 
 
@@ -71,14 +76,10 @@ def of_bytes(task: Task[Any, Any], data: bytes, origin: str = "upload") -> Any:
         return next(SeriesTable(Path(origin), **task.source_options(), data=data).examples())
     needed = fields_of(task)
     main = next(iter(needed))
-    if main == "samples":
-        samples, rate = _heard(data, origin)
+    if main in _DECODED:
+        fields: dict[str, Any] = {f.name: None for f in dataclasses.fields(kind_of(task))}
         return _checked(
-            task,
-            dataclasses.replace(
-                _built(task, {"samples": [0.0], "rate": rate, "origin": origin}, origin), samples=samples
-            ),
-            origin,
+            task, kind_of(task)(**fields | _decoded_as(main, task, data, origin) | {"origin": origin}), origin
         )
     if needed[main] is not str:
         raise DataError("files of this kind cannot be sent", where=origin, remedy=f"send JSON: {example_of(task)}")
@@ -91,16 +92,23 @@ def example_of(task: Task[Any, Any]) -> str:
         return 'a picture\'s file, or JSON {"pixels": BASE64 of its file, or rows of numbers from 0 to 255}'
     if task.example == "Series":
         return 'a CSV, or JSON {"values": [1.5, 2.5, ...]}'
-    if "samples" in fields_of(task):
-        return 'a recording\'s file, or JSON {"samples": [0.0, 0.1, ...], "rate": 16000}'
+    main = next(iter(fields_of(task)))
+    if main in _DECODED:
+        return _DECODED[main]
     return f"JSON {{{', '.join(f'{name!r}: ...' for name in fields_of(task))}}}".replace("'", '"')
 
 
-def _heard(data: bytes, origin: str) -> Any:
+def _decoded_as(main: str, task: Task[Any, Any], data: bytes, origin: str) -> dict[str, Any]:
+    """The fields of an example from the bytes of a recording, a clip or a volume. Raises DataError."""
+    options = task.source_options()
     try:
-        return _audio.decode(data)
-    except _audio.Unreadable as error:
-        raise DataError(f"cannot be heard: {error}", where=origin) from error
+        if main == "samples":
+            return dict(zip(("samples", "rate"), _audio.decode(data), strict=True))
+        if main == "frames":
+            return {"frames": _clips.decode(data, options["frames"], options["longest_side"])}
+        return {"voxels": _volumes.decode(data, options["longest_side"])}
+    except (_audio.Unreadable, Unreadable) as error:
+        raise DataError(f"cannot be used: {error}", where=origin) from error
 
 
 def _is_needed(field: dataclasses.Field[Any], hint: Any) -> bool:

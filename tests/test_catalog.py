@@ -152,7 +152,10 @@ def test_models_for_goes_by_sizes(monkeypatch: pytest.MonkeyPatch) -> None:
     ("name", "said"),
     [
         ("image-clasification", "there is no task called 'image-clasification'; did you mean image-classification?"),
-        ("classification", "there is no task called 'classification'; did you mean text-classification or image-class"),
+        (
+            "classification",
+            "there is no task called 'classification'; did you mean text-classification or video-classification or image-class",
+        ),
         ("zzz", "there is no task called 'zzz'; choose one of: "),
         ("", "there is no task called ''; choose one of: "),
         ("x" * 5000, "there is no task called 'xxx"),

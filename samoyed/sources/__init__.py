@@ -42,6 +42,8 @@ _NOUNS = {
     "Pair": "pairs of texts",
     "Utterance": "recordings with transcripts",
     "Recording": "recordings of classes",
+    "Clip": "clips of classes",
+    "Volume": "volumes of classes",
     "TextLine": "pictures of lines with transcripts",
     "CaptionedImage": "pictures with captions",
     "Series": "series of numbers",

@@ -89,15 +89,15 @@ def no_such_path(path: Path) -> DataError:
     return DataError("there is no such file or folder", where=path, remedy=remedy)
 
 
-def one_file(raw: Any, wanted: str) -> Path:
-    """The file that a person named, ~ followed. Raises UsageError for what can be no path, DataError where no file is there."""
+def one_file(raw: Any, wanted: str, folder: bool = False) -> Path:
+    """The file that a person named, ~ followed, or the folder where one may be given. Raises UsageError for what can be no path, DataError where no file is there."""
     if raw == "":
         raise UsageError(f"the path of the {wanted} is empty")
     if not isinstance(raw, str | PathLike):
         raise UsageError(f"{shown(repr(raw))} is no {wanted}", remedy=f"give the path of a {wanted}")
     try:
         path = Path(raw).expanduser()
-        if path.is_file():
+        if path.is_file() or (folder and path.is_dir()):
             return path
         if path.is_dir():
             raise DataError("is a folder", where=path, remedy=f"give one {wanted}")

@@ -1,8 +1,6 @@
 """Audio classification: which of several classes a recording belongs to."""
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
@@ -12,16 +10,16 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from samoyed import batching
-from samoyed.errors import DataError, printable, require
+from samoyed.errors import printable, require
 from samoyed.examples import Recording
 from samoyed.features.filterbank import Filterbank, FilterbankState, masked
 from samoyed.objectives import Mean, cross_entropy, full
 from samoyed.reporting import classification, sounds
 from samoyed.settings import Count, Positive, Share
 from samoyed.sources import Source
-from samoyed.splitting import stratified
 from samoyed.stored import Stored
 from samoyed.tasks import Metric, Picture, Split, Task
+from samoyed.tasks._classes import REPORTED, balanced, divided, labels_of, learned, listed, measured, ranked, said
 from samoyed.tasks._sounds import checked, one_recording, summary
 
 
@@ -96,38 +94,18 @@ class AudioClassification(Task[Recording, Sounds]):
         self.label_smoothing, self.class_weights = label_smoothing, class_weights
 
     def split(self, parts: dict[str, list[Recording]], seed: int) -> Split:
-        for name, examples in parts.items():
-            if not examples:
-                raise DataError(f"no recording in {'the data' if name == 'all' else f'the {name} split'} can be read")
-        return stratified(parts, seed, label=lambda e: e.label or "", content=lambda e: e.samples.tobytes())
+        return divided(parts, seed, "recording", "samples")
 
     def found(self, split: Split, sources: dict[str, Source]) -> list[tuple[str, str]]:
         everything = [*split.train, *split.valid, *split.test]
-        common = Counter(str(e.label) for e in everything).most_common()
-        listed = [f"{name} {count:,}" for name, count in common[:12]] + (["..."] if len(common) > 12 else [])
-        lines = [
-            ("classes", printable(f"{len(common)}: {', '.join(listed)}")),
-            ("recordings", summary(everything)),
-            ("guessing", f"the most frequent class is wrong of {1 - common[0][1] / len(everything):.1%}"),
-        ]
+        lines = listed(everything, "recordings", summary(everything))
         longer = sum(len(e.samples) > self.max_seconds * e.rate for e in everything)
         if longer:
             lines.append(("cut", f"{longer:,} are longer than {self.max_seconds:g} s: their middle is heard"))
-        rare = [name for name, count in common if count < 10]
-        if rare:
-            lines.append(("note", printable(f"fewer than 10 recordings of {', '.join(rare[:8])}: expect little there")))
         return lines
 
     def fit(self, examples: Sequence[Recording]) -> None:
-        counts = Counter(str(e.label) for e in examples)
-        self.classes = sorted(counts)
-        self.counts = [counts[name] for name in self.classes]
-        if len(self.classes) < 2:
-            raise DataError(
-                f"only one class was found ({printable(self.classes[0])}), and one class leaves nothing to tell apart",
-                where=Path(examples[0].origin).parent,
-                remedy="add a second folder, for example of everything that is not of that class",
-            )
+        self.classes, self.counts = learned(examples)
         self.filterbank = Filterbank.learn(((self._middle(e), e.rate) for e in examples), self.bands)
 
     def state(self) -> dict[str, Any]:
@@ -142,15 +120,7 @@ class AudioClassification(Task[Recording, Sounds]):
         return {"frame_size": len(self.filterbank.mean), "num_classes": len(self.classes)}
 
     def collate(self, examples: Sequence[Recording]) -> Sounds:
-        index = {name: i for i, name in enumerate(self.classes)}
-        labels = torch.tensor([index.get(str(e.label), -1) for e in examples], dtype=torch.int64)
-        if bool((labels < 0).all()) and any(e.label is not None for e in examples):
-            theirs = ", ".join(sorted({printable(str(e.label)) for e in examples})[:5])
-            raise DataError(
-                f"none of its classes ({theirs}) is one that was learned ({printable(', '.join(self.classes[:5]))})",
-                where=examples[0].origin,
-                remedy="name folders or labels as in training",
-            )
+        labels = labels_of(examples, self.classes)
         rows = [self.filterbank.frames(self._middle(e), e.rate) for e in examples]
         lengths = torch.tensor([len(row) for row in rows], dtype=torch.int64)
         frames = torch.zeros((len(rows), int(lengths.max()), rows[0].shape[1]), dtype=torch.float16)
@@ -172,30 +142,16 @@ class AudioClassification(Task[Recording, Sounds]):
         if model.training and self.augment:
             bands = frames.shape[2]
             frames = masked(frames, batch.lengths, bands, max(1, bands // 6), 0.15)
-        weights = None
-        if self.class_weights == "balanced":
-            weights = sum(self.counts) / (len(self.counts) * torch.tensor(self.counts, device=frames.device))
+        weights = balanced(self.counts, self.class_weights, frames.device)
         logits = full(model(frames.float(), batch.lengths))
         return cross_entropy(logits, batch.labels, self.label_smoothing, weights)
 
     @property
     def reported(self) -> dict[str, Metric]:
-        return {
-            "error": Metric("%", percent=True),
-            "balanced error": Metric("%", percent=True),
-            "loss": Metric("nats"),
-        }
+        return REPORTED
 
     def metrics(self, model: nn.Module, batch: Sounds) -> dict[str, Mean]:
-        log_probs = self.log_probs(model, batch)
-        known = batch.labels.clamp(min=0)  # a class that training did not see can only be missed
-        true = nn.functional.one_hot(known, log_probs.shape[1]).float() * (batch.labels >= 0)[:, None]
-        wrong = (log_probs.argmax(-1) != batch.labels).float()
-        return {
-            "error": Mean.of(wrong),
-            "balanced error": Mean(true * wrong[:, None], true),
-            "loss": Mean.of(-log_probs.gather(1, known[:, None])[:, 0]),
-        }
+        return measured(self.log_probs(model, batch), batch.labels)
 
     def log_probs(self, model: nn.Module, batch: Sounds) -> Tensor:
         """[B, classes]."""
@@ -214,16 +170,13 @@ class AudioClassification(Task[Recording, Sounds]):
     def answers(self, model: nn.Module, examples: Sequence[Recording], **options: Any) -> list[dict[str, Any]]:
         rows = self.collate([Recording(e.samples, e.rate, None, e.origin) for e in examples])
         probs = self.log_probs(model, Sounds(*(tensor.to(self.device) for tensor in rows))).exp().tolist()
-        made = []
-        for example, row in zip(examples, probs, strict=True):
-            ranked = sorted(zip(self.classes, row, strict=True), key=lambda pair: -pair[1])
-            seconds = round(len(example.samples) / example.rate, 3)
-            made.append({"input": example.origin, "seconds": seconds, "label": ranked[0][0], "probs": dict(ranked)})
-        return made
+        return [
+            {"input": e.origin, "seconds": round(len(e.samples) / e.rate, 3)} | ranked(self.classes, row)
+            for e, row in zip(examples, probs, strict=True)
+        ]
 
     def say(self, answer: dict[str, Any]) -> str:
-        first = [f"{name} {p:.1%}" for name, p in list(answer["probs"].items())[:3]]
-        return printable(f"{answer['input']}: {answer['label']}  ({', '.join(first)})")
+        return said(answer)
 
     def pictures(self, model: nn.Module, split: Split, data: dict[str, Sounds]) -> list[Picture]:
         held_out = data["test"]

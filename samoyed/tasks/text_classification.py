@@ -46,7 +46,7 @@ class State(Stored):
 
 
 class TextClassification(Task[LabelledText, Texts]):
-    """Say which class a text belongs to: sentiment, topic, language, kind of sequence.
+    """Say which class a text belongs to: sentiment, topic, language; or which kind a sequence of letters is, such as DNA or a protein.
 
     Raw data: a CSV or TSV with the columns text and label, a folder of .txt files per class, a .txt file per class with one text
     in each line, or JSONL. Reported as the share of texts classified wrongly, lower is better; balanced error and macro F1 weigh

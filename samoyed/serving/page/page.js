@@ -79,6 +79,8 @@ function upload(text, accept) {
 }
 kinds.Recording = kinds.Utterance = () => upload("Choose a recording", ".wav,.flac,.ogg,.mp3,audio/*");
 kinds.CaptionedImage = kinds.TextLine = kinds.Image;
+kinds.Clip = () => upload("Choose a GIF or a video", ".gif,.webp,.apng,.png,video/*");
+kinds.Volume = () => upload("Choose a .npy or a TIFF of several pages", ".npy,.tif,.tiff");
 
 function fields(about) {
   const areas = Object.entries(about.fields).map(([name, type], i) => {
@@ -158,7 +160,7 @@ function open(about) {
   const measured = Object.entries(about.metrics).map(([name, m]) => `${name} ${m.value.toPrecision(3)} ${m.unit} (${m.low.toPrecision(3)} to ${m.high.toPrecision(3)})`);
   $("measured").textContent = measured.length ? `Measured on data not seen in training: ${measured.join(", ")}.` : "";
   const bearer = token ? '-H "Authorization: Bearer $SAMOYED_TOKEN" ' : "";
-  const example = (about.fields.pixels ? "-F file=@picture.png" : { Series: "-F file=@series.csv", Recording: "-F file=@recording.wav", Utterance: "-F file=@recording.wav" }[about.example]) ??
+  const example = (about.fields.pixels ? "-F file=@picture.png" : { Series: "-F file=@series.csv", Recording: "-F file=@recording.wav", Utterance: "-F file=@recording.wav", Clip: "-F file=@clip.gif", Volume: "-F file=@scan.npy" }[about.example]) ??
     `-H 'Content-Type: application/json' -d '${JSON.stringify(Object.fromEntries(Object.keys(about.fields).map((n) => [n, "..."])))}'`;
   $("curl").textContent = `curl ${bearer}${example} ${location.origin}/predict`;
   $("login").hidden = true;
