@@ -1,4 +1,4 @@
-"""Verbs that learn and measure: train, resume, evaluate."""
+"""Verbs that learn and measure: train, tune, resume, evaluate."""
 
 from pathlib import Path
 from typing import Annotated
@@ -37,6 +37,33 @@ def train(
     give_run(samoyed.train(task, data, out=out, quiet=quiet, resume=resume, **given), json_)
 
 
+def tune(
+    task: Annotated[str, typer.Argument(help="What to learn; `samoyed tasks` lists them.")],
+    data_and_settings: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[DATA] [key=value | key=low..high]...",
+            help="As for train. A setting that is given is not searched; one that is given a range is searched there; "
+            "model=a,b searches several models.",
+        ),
+    ] = None,
+    budget: Annotated[str, typer.Option("--budget", help="Time for the search, such as 90s, 30min or 2h.")] = "30min",
+    trials: Annotated[int | None, typer.Option("--trials", min=1, help="Most trials, all processes together.")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", help="The folder of the search, gone on with if it is there. Default: runs/tuning/TASK."),
+    ] = None,
+    json_: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Search the settings of a model and its training, and train the best as a run."""
+    from samoyed.tuning.front import tune as begin
+
+    data, pairs = data_first(data_and_settings or [])
+    found = begin(task, data, settings.parse_pairs(pairs), budget, trials, out, quiet)
+    give(found, json_, lambda: found["text"])
+
+
 def resume_(run: RunPath, json_: Json = False, quiet: Quiet = False) -> None:
     """Go on with a run that was stopped or killed, from its last whole checkpoint, as if it had never stopped."""
     give_run(samoyed.resume(run, quiet=quiet), json_)
@@ -63,5 +90,11 @@ def add(app: typer.Typer) -> None:
         "samoyed train time-series-forecasting prices.csv model=gru target=close horizon=12\n\n"
         "samoyed describe image-classification    (every setting, with its default)"
     )(train)
+    app.command(
+        epilog="**Examples**\n\n"
+        "samoyed tune image-classification photos/ --budget 30min\n\n"
+        "samoyed tune image-classification photos/ model=lenet,mlp dropout=0..0.5 epochs=20 --budget 2h\n\n"
+        "The same command again goes on with the search; in a second terminal, it searches beside the first."
+    )(tune)
     app.command(name="resume", epilog="**Example**\n\nsamoyed resume runs/image-classification/1")(resume_)
     app.command(epilog="**Example**\n\nsamoyed evaluate runs/image-classification/1 other-photos/")(evaluate)

@@ -111,11 +111,11 @@ def export(
 
 def explain(
     run: RunPath,
-    raw: Annotated[str, typer.Argument(metavar="RAW", help="A picture: what the task reads.")],
+    raw: Annotated[str, typer.Argument(metavar="RAW", help="A picture, a text, a series' file: what the task reads.")],
     out: Annotated[Path, typer.Option("--out", help="The folder to draw into.")] = Path("explained"),
     json_: Json = False,
 ) -> None:
-    """Draw how a run comes to its answer: what each layer sees, and where it looks."""
+    """Draw how a run comes to its answer: what layers see in a picture, and which pixels, words or moments it rests on."""
     found = samoyed.load(run).explain(raw, out)
     give(found, json_, lambda: f"{found['said']}\ndrawn  {found['page']}")
 

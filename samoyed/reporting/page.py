@@ -41,6 +41,13 @@ def write_comparison(folder: Path, facts: dict[str, Any], pictures: list[Picture
     return page
 
 
+def write_tuning(folder: Path, facts: dict[str, Any], pictures: list[Picture]) -> Path:
+    """Writes plots/*.png and tuning.html into `folder`, and returns the page's path. `facts` are the template's words."""
+    page = folder / "tuning.html"
+    write_text(page, _environment().get_template("tuning.html.j2").render(pictures=_drawn(folder, pictures), **facts))
+    return page
+
+
 def _drawn(folder: Path, pictures: list[Picture]) -> list[dict[str, Any]]:
     """The pictures for a template; each is written as PNG too."""
     drawn = []

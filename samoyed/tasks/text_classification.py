@@ -19,7 +19,7 @@ from samoyed.settings import Count, Span
 from samoyed.sources import Source
 from samoyed.splitting import stratified
 from samoyed.stored import Stored
-from samoyed.tasks import Metric, Picture, Split, Task
+from samoyed.tasks import Metric, Picture, Split, Task, _why
 from samoyed.tasks._reading import shaded_texts, strongest_phrases, weights_of
 from samoyed.tasks._texts import batches, begin_with, given_text, padded
 
@@ -253,6 +253,14 @@ class TextClassification(Task[LabelledText, Texts]):
         strongest = sorted(answer["weights"], key=lambda pair: -pair[1])[:5]
         listed = ", ".join(f"{token} {weight:.2f}" for token, weight in strongest if weight > 0)
         return printable(f"{said}  by {answer['weights by']}: {listed}" if listed else said)
+
+    def explain(self, model: nn.Module, example: LabelledText) -> dict[str, Any]:
+        """What each word adds to the answer, as `parts`, with a sentence: JSON."""
+        return _why.text_as_json(self, model, example)
+
+    def explained(self, model: nn.Module, example: LabelledText) -> list[Picture]:
+        """The text shaded by integrated gradients, by leaving words out, and by the model's attention where it has one."""
+        return _why.text_drawn(self, model, example)
 
     def pictures(self, model: nn.Module, split: Split, data: dict[str, Texts]) -> list[Picture]:
         held_out = data["test"]

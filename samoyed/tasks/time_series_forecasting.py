@@ -17,7 +17,7 @@ from samoyed.sources import Source, one_file
 from samoyed.sources._arrays import series_of
 from samoyed.sources.series_table import SeriesTable, following, season_of
 from samoyed.splitting import tail
-from samoyed.tasks import Metric, Picture, Split, Task
+from samoyed.tasks import Metric, Picture, Split, Task, _why
 from samoyed.tasks._calendar import Cycle, cycles_of, features_of
 from samoyed.tasks._intervals import half_widths
 from samoyed.tasks._windows import State, Windows, columns_of, part, refuse_short, said, unfolded
@@ -84,13 +84,8 @@ class TimeSeriesForecasting(Task[Series, Windows]):
         coverage: Share = 0.8,
     ) -> None:
         self.target, self.horizon, self.context, self.season = target, horizon, context, season
-        self.which, self.transform, self.gaps, self.calendar, self.coverage = (
-            inputs,
-            transform,
-            gaps,
-            calendar,
-            coverage,
-        )
+        self.which, self.transform, self.gaps = inputs, transform, gaps
+        self.calendar, self.coverage = calendar, coverage
         self.cycles: list[Cycle] = []
         self.band: list[float] | None = None
 
@@ -119,11 +114,9 @@ class TimeSeriesForecasting(Task[Series, Windows]):
         series = split.train[0]
         values = np.concatenate([columns_of(s, [self.column]) for s in (series, split.test[0])])
         season = f"repeats after {self.period}" if self.period > 1 else "no season known"
+        span = f"{series.times[0]} to {split.test[0].times[-1]}"
         return [
-            (
-                "series",
-                f"{self.column}, {values.min():g} to {values.max():g}, {series.times[0]} to {split.test[0].times[-1]}, {season}",
-            ),
+            ("series", f"{self.column}, {values.min():g} to {values.max():g}, {span}, {season}"),
             ("windows", f"{self.steps_back} past values -> {self.steps_ahead} future values"),
             *([("calendar", f"where each moment falls in the {' and the '.join(self.cycles)}")] if self.cycles else []),
         ]
@@ -280,6 +273,14 @@ class TimeSeriesForecasting(Task[Series, Windows]):
 
     def say(self, answer: dict[str, Any]) -> str:
         return said(answer, self.coverage)
+
+    def explain(self, model: nn.Module, example: Series) -> dict[str, Any]:
+        """How far each moment of the past moves the forecast, as `parts`, with a sentence: JSON."""
+        return _why.series_as_json(self, model, example, self._last(example))
+
+    def explained(self, model: nn.Module, example: Series) -> list[Picture]:
+        """The past, and what each of its moments adds by integrated gradients and by hiding it."""
+        return _why.series_drawn(self, model, example, self._last(example))
 
     def pictures(self, model: nn.Module, split: Split, data: dict[str, Windows]) -> list[Picture]:
         return [

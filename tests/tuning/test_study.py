@@ -1,0 +1,146 @@
+"""The search on a made-up landscape whose best is known, its memory, several at work on it; and one true search on digits."""
+
+import json
+import math
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import samoyed
+from samoyed import catalog
+from samoyed.errors import RunError, UsageError
+from samoyed.tuning import front, page, study
+
+optuna = pytest.importorskip("optuna", reason="the extra tune is not installed")
+
+
+@pytest.fixture
+def landscape(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """In place of training: best at learning_rate 0.01 and dropout 0.3, and a little luck for each seed. What was asked is kept."""
+    asked: list[Any] = []
+
+    def measured(job: Any, plan: Any, seed: int, hopeless: Any = None, seconds: float = 0.0, stop: Any = None) -> Any:
+        settled = {**plan.settled["model"], **plan.settled["training"]}
+        rate, dropout = settled["learning_rate"], settled["dropout"]
+        value = 5 + abs(math.log10(rate / 0.01)) * 3 + abs(dropout - 0.3) * 10 + 0.01 * seed
+        asked.append((plan, seed))
+        if hopeless is not None:
+            for epoch in range(1, 8):
+                if hopeless(value + 20 / epoch, epoch):
+                    return value + 20 / epoch, "hopeless"
+        return value, ""
+
+    monkeypatch.setattr(study, "measured", measured)
+    return asked
+
+
+def begun(folder: Path, budget: float = 3600.0, **pairs: str) -> study.Search:
+    plan, models, ranges, _ = front.checked("image-classification", None, {"model": "lenet", **pairs}, "1h")
+    return study.begin(plan, models, ranges, folder, budget, True)
+
+
+def test_it_finds_the_best_and_ends_the_hopeless(landscape: list[Any], tmp_path: Path) -> None:
+    search = begun(tmp_path)
+    study.carry_out(search, 40)
+    ranked = search.means()
+    default = next(mean for mean, _, trial in ranked if trial.number == 0)
+    assert ranked[0][0] < 6.5 < default
+    assert {seed for _, seed in landscape} == {0, 1, 2}
+    assert ranked[0][1] == 3
+    states = page._states(search)
+    assert states["ended early"] >= 5
+    first = landscape[0][0].settled
+    usual = catalog.settle(search.plan.task_form, search.plan.model_form, {})
+    assert {**first["model"], **first["training"], "weight_decay": 0} == {
+        **usual["model"],
+        **usual["training"],
+        "weight_decay": 0,
+    }
+    shares = page.importances(search)
+    assert set(list(shares)[:2]) == {"learning_rate", "dropout"}
+    written = page.write(search, None).read_text("utf-8")
+    assert "learning_rate" in written
+    assert {p.stem for p in (tmp_path / "plots").glob("*.png")} == {"history", "importance", "slices"}
+
+
+def test_it_goes_on_where_it_was(landscape: list[Any], tmp_path: Path) -> None:
+    study.carry_out(begun(tmp_path), 6)
+    before = len(landscape)
+    search = begun(tmp_path)
+    assert len(search.study.trials) == 6
+    study.carry_out(search, 9)
+    assert len(search.study.trials) == 9
+    assert len(landscape) - before >= 3
+    assert next(plan for plan, seed in landscape[before:] if seed == 0).settled != landscape[0][0].settled
+    with pytest.raises(UsageError, match="begun with other settings"):
+        begun(tmp_path, epochs="3")
+
+
+def test_a_trial_whose_process_is_gone_is_ended(landscape: list[Any], tmp_path: Path) -> None:
+    search = begun(tmp_path)
+    code = (
+        "import sys\nfrom pathlib import Path\nfrom samoyed.tuning.journal import opened, process\n"
+        "study = opened(Path(sys.argv[1]), 'minimize')\nstudy.ask().set_user_attr('process', process())\n"
+    )
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True, timeout=120)
+    assert [t.state.name for t in search.study.trials] == ["RUNNING"]
+    assert [t.state.name for t in begun(tmp_path).study.trials] == ["FAIL"]
+
+
+def test_processes_share_one_search(landscape: list[Any], tmp_path: Path) -> None:
+    """Two searches that are open at once on one file see each other's trials, and none has the other's numbers."""
+    first, second = begun(tmp_path), begun(tmp_path)
+    for search in (first, second, first, second):
+        search.run(search.propose(), 60)
+    assert sorted(t.number for t in first.study.trials) == sorted(t.number for t in second.study.trials) == [0, 1, 2, 3]
+    settings = [json.dumps(t.params, sort_keys=True) for t in first.study.trials]
+    assert len(set(settings)) == 4
+
+
+def test_several_models_have_their_own_settings(landscape: list[Any], tmp_path: Path) -> None:
+    search = begun(tmp_path, model="lenet,mlp", learning_rate="0.001..0.1")
+    study.carry_out(search, 12)
+    models = {plan.model for plan, _ in landscape}
+    assert models == {"lenet", "mlp"}
+    for plan, _ in landscape:
+        assert 0.001 <= plan.settled["training"]["learning_rate"] <= 0.1
+    for trial in search.study.trials:
+        owner = trial.params["model"]
+        assert all(name == "model" or name.startswith(f"{owner}.") for name in trial.params)
+
+
+def test_what_cannot_be_trained_is_passed_over(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def measured(*given: Any, **more: Any) -> Any:
+        raise UsageError("lenet cannot be built")
+
+    monkeypatch.setattr(study, "measured", measured)
+    search = begun(tmp_path)
+    with pytest.raises(RunError, match="lenet cannot be built"):
+        study.carry_out(search, 3)
+    assert page._states(search) == {"failed": 3}
+
+
+def test_a_damaged_study_is_said(landscape: list[Any], tmp_path: Path) -> None:
+    (tmp_path / "study.jsonl").write_bytes(b"\x00\xff nonsense\n" * 40)
+    with pytest.raises(RunError, match="cannot be read"):
+        begun(tmp_path)
+
+
+def test_a_true_search_ends_in_a_run(command: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(catalog.task("image-classification").load(), "pictures", lambda *given: [])
+    words = ("model=linear", "max_steps=12", "execution=plain")
+    said = command("tune", "image-classification", *words, "--budget", "10min", "--trials", "3", "--json", "-q")
+    assert said.code == 0, said.err
+    found = json.loads(said.out)
+    run = samoyed.load(found["run"])
+    assert found["run"] == "runs/image-classification/1"
+    assert run.config["model"] == "linear"
+    assert found["trials"] == 3
+    assert found["best"]["seeds"] == 3
+    chosen = found["best"]["settings"]
+    for name, value in chosen.items():
+        assert run.config["settings"]["training"][name] == pytest.approx(value)
+    assert str(run.path) in Path(found["page"]).read_text("utf-8")
