@@ -10,7 +10,6 @@ import torch
 from torch import Tensor, nn
 
 import samoyed
-from samoyed.errors import UsageError
 from samoyed.explaining import seeing
 from samoyed.models.lenet import LeNet
 from samoyed.models.mlp import MLP
@@ -149,7 +148,3 @@ def test_explain_draws_a_page(tmp_path: Path, paint: Callable[..., Path], comman
     said = command("explain", run.path, tmp_path / "nothing.png")
     assert said.code == 1
     assert "nothing.png" in said.err
-    with pytest.raises(UsageError, match="cannot be explained yet"):
-        samoyed.train("time-series-forecasting", model="naive", out=tmp_path / "n", quiet=True).explain(
-            picture, tmp_path
-        )

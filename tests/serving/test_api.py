@@ -178,3 +178,17 @@ def test_our_own_failure_is_said_without_a_trace(run_of: Callable[[str], Run], s
         assert response.status_code == 500
         assert "private" not in response.text
         assert served.client.get("/health").status_code == 200
+
+
+def test_a_forecast_is_explained(run_of: Callable[[str], Run], serving: Any) -> None:
+    """The weights of the past's moments, as the task itself says them."""
+    run = run_of("time-series-forecasting")
+    values = [100.0 + i % 12 for i in range(run.task.steps_back + 3)]
+    with serving(run) as served:
+        said = served.client.post("/explain", json={"values": values})
+        assert said.status_code == 200, said.text
+        found = said.json()
+        assert len(found["parts"]) == run.task.steps_back
+        assert any(part["weight"] for part in found["parts"])
+        assert found["sentence"]
+        assert served.client.get("/describe").json()["explains"] is True
