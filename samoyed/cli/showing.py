@@ -53,12 +53,38 @@ def gradcheck(
 
 def draw(
     what: Annotated[
-        str, typer.Argument(help="warping: how a small network bends its input space until a line divides it.")
+        str,
+        typer.Argument(
+            help="landscape: the loss around a run's weights, and the eigenvalues of its Hessian. warping: how a small network bends "
+            "its input space until a line divides it."
+        ),
     ],
+    run: Annotated[Path | None, typer.Argument(metavar="[RUN]", help="For landscape: a run directory.")] = None,
+    data: Annotated[
+        Path | None, typer.Argument(help="For landscape: the data, if not where the run's own were.")
+    ] = None,
+    points: Annotated[int, typer.Option(min=3, max=201, help="For landscape: places along each direction.")] = 21,
+    examples: Annotated[
+        int, typer.Option(min=1, max=1_000_000, help="For landscape: training examples that the loss is the mean over.")
+    ] = 500,
     out: Annotated[Path, typer.Option("--out", help="The folder to draw into.")] = Path("pictures"),
     json_: Json = False,
 ) -> None:
-    """Draw what a small network learns; it is trained first."""
+    """Draw the loss around a run's weights, or what a small network learns, which is trained first."""
+    if what == "landscape":
+        if run is None:
+            raise UsageError("landscape of which run?", remedy="name it: samoyed draw landscape runs/TASK/NUMBER")
+        from samoyed.plan import existing_run
+
+        path = existing_run(run)
+        from samoyed.explaining.surroundings import draw as around
+        from samoyed.reporting.progress import Reporter
+
+        found = around(path, existing(data), out, points, examples, Reporter(json_))
+        give(found, json_, lambda: f"{found['said']}\ndrawn  {found['page']}")
+        return
+    if run is not None:
+        raise UsageError(f"{shown(what)} takes no run", remedy="samoyed draw landscape RUN does")
     from samoyed.recipes import running
 
     picture = running.draw(what, out)
@@ -69,4 +95,6 @@ def add(app: typer.Typer) -> None:
     """Adds the verbs of this file."""
     app.command(epilog="**Example**\n\nsamoyed reproduce warping --out pictures/")(reproduce)
     app.command()(gradcheck)
-    app.command(epilog="**Example**\n\nsamoyed draw warping")(draw)
+    app.command(
+        epilog="**Examples**\n\nsamoyed draw landscape runs/image-classification/1 --out landscape/\n\nsamoyed draw warping"
+    )(draw)

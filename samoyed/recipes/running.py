@@ -58,7 +58,8 @@ def draw(what: str, out: Path) -> Path:
     """The picture of a recipe that can be drawn alone. Raises UsageError for any other name."""
     drawable = [name for name, entry in catalog.recipes().items() if "draw" in entry.functions]
     if what not in drawable:
-        raise UsageError(f"{shown(what)!r} is nothing that can be drawn", remedy=nearest(what, drawable))
+        remedy = nearest(what, [*drawable, "landscape"])
+        raise UsageError(f"{shown(what)!r} is nothing that can be drawn", remedy=remedy)
     _make(out.parent if out.suffix == ".png" else out)
     with style():
         picture: Path = importlib.import_module(catalog.recipes()[what].module).draw(out)

@@ -25,11 +25,16 @@ def write_report(folder: Path, facts: dict[str, Any], pictures: list[Picture]) -
     return page
 
 
-def write_explanation(folder: Path, run: str, said: str, pictures: list[Picture]) -> Path:
-    """Writes plots/*.png and explanation.html into `folder`, and returns the page's path."""
+def write_explanation(folder: Path, run: str, said: str, pictures: list[Picture], about: str | None = None) -> Path:
+    """Writes plots/*.png and explanation.html into `folder`, and returns the page's path; `about` stands under what is `said`."""
     page = folder / "explanation.html"
     template = _environment().get_template("explanation.html.j2")
-    write_text(page, template.render(pictures=_drawn(folder, pictures), run=run, said=said))
+    write_text(
+        page,
+        template.render(
+            pictures=_drawn(folder, pictures), said=said, about=about or f"How {run} comes to this answer."
+        ),
+    )
     return page
 
 
