@@ -31,6 +31,7 @@ __all__ = [
     "TrainingError",
     "UsageError",
     "compress",
+    "distil",
     "evaluate",
     "load",
     "models",
@@ -171,6 +172,40 @@ def compress(
     where = None if data is None else Path(data).expanduser()
     target = None if out is None else Path(out).expanduser()
     return carry_out(path, where, target, prune, share, form, settings, Reporter(quiet))
+
+
+def distil(
+    run: str | PathLike[str],
+    data: str | PathLike[str] | None = None,
+    *,
+    model: str | None = None,
+    temperature: float = 4.0,
+    share: float = 0.9,
+    out: str | PathLike[str] | None = None,
+    quiet: bool = False,
+    **settings: Any,
+) -> "Run":
+    """Trains another network on the answers of a run besides the labels, and returns its run.
+
+    Args:
+        run: The teacher: a run of a task with classes.
+        data: What to learn from; None for the teacher's own data.
+        model: The student's architecture; None for the task's default.
+        temperature: What the logits of both are divided by (Hinton 2015).
+        share: Share of the objective that comes from the teacher; the labels have the rest.
+        out: The new run directory; by default runs/<task>/<number>.
+        quiet: Print no progress.
+        **settings: Any setting of the model or the training. Those of the task, and the seed, are the teacher's.
+
+    Raises UsageError where the task has no classes or the student cannot learn from logits, and what `train` raises.
+    """
+    from samoyed.plan import existing_run, of_run
+
+    teacher = of_run(existing_run(run))
+    fixed = {key: value for key, value in teacher.settled["task"].items() if value is not None}
+    taught = {"teacher": str(run), "teacher_temperature": temperature, "teacher_share": share}
+    given = {**fixed, "seed": teacher.settled["training"]["seed"], **settings, **taught}
+    return train(teacher.task, data or teacher.data, model=model, out=out, quiet=quiet, **given)
 
 
 def plan_of(

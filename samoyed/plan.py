@@ -55,6 +55,8 @@ def make(
         model = given.get("model", before.model) if model is None else model
         if str(model).lower().replace("-", "_") == before.model:
             chosen = {**before.settled["model"], **given}
+    if given.get("teacher") not in (None, "none"):
+        given["teacher"] = _begun_with(given["teacher"])[0]
     model = given.get("model", task_form.attributes["model"]) if model is None else model
     model_form = catalog.model(task_form, str(model))
     name = next(key for key, form in catalog.models_for(task_form).items() if form is model_form)
@@ -98,7 +100,7 @@ def of_run(folder: Path) -> Plan:
 
 
 def _begun_with(path: Any) -> tuple[str, Plan]:
-    """The finished run that another begins with: its path in full, and its plan. Raises RunError."""
+    """The finished run that another begins with or learns from: its path in full, and its plan. Raises RunError."""
     folder = existing_run(path)
     before = of_run(folder)
     if not (folder / MANIFEST).is_file():

@@ -103,7 +103,7 @@ def test_the_functions_may_still_be_patched(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_what_is_offered() -> None:
     assert set(samoyed.__all__) == {
-        "train", "resume", "load", "evaluate", "predict", "compress", "tasks", "models",
+        "train", "resume", "load", "evaluate", "predict", "compress", "distil", "tasks", "models",
         "SamoyedError", "UsageError", "DataError", "RunError", "TrainingError", "Interrupted",
     }  # fmt: skip
     assert all(getattr(samoyed, name).__doc__ for name in samoyed.__all__)

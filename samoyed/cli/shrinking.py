@@ -10,7 +10,7 @@ import samoyed
 from samoyed import settings
 from samoyed.cli.common import Json, Quiet, RunPath, data_first
 from samoyed.errors import UsageError, shown
-from samoyed.saying import give, table_of_stages
+from samoyed.saying import give, give_run, table_of_stages
 
 
 def compress(
@@ -47,6 +47,31 @@ def compress(
     )
 
 
+def distil(
+    run: RunPath,
+    data_and_settings: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[DATA] model=STUDENT [key=value]...",
+            help="The data to learn from, if not the teacher's own. Then the student's model, and settings of it and of the training.",
+        ),
+    ] = None,
+    temperature: Annotated[float, typer.Option("--temperature", help="What the logits of both are divided by.")] = 4.0,
+    share: Annotated[
+        float,
+        typer.Option("--share", help="Share of the objective that comes from the teacher; the labels have the rest."),
+    ] = 0.9,
+    out: Annotated[Path | None, typer.Option("--out", help="The new run. Default: runs/TASK/NUMBER.")] = None,
+    json_: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Train a smaller network on a run's answers besides the labels. For tasks with classes."""
+    data, pairs = data_first(data_and_settings or [])
+    given = settings.parse_pairs(pairs)
+    made = samoyed.distil(run, data, temperature=temperature, share=share, out=out, quiet=quiet, **given)
+    give_run(made, json_)
+
+
 def _bits(text: str) -> int:
     match = re.fullmatch(r"([1-8])(\s*-?bits?)?", text.strip().lower())
     if text and not match:
@@ -66,3 +91,6 @@ def add(app: typer.Typer) -> None:
         epilog="**Examples**\n\nsamoyed compress runs/image-classification/1 --prune 0.9 --share 5bit --quantise int8\n\n"
         "samoyed compress runs/text-generation/1 --quantise int8"
     )(compress)
+    app.command(
+        epilog="**Example**\n\nsamoyed distil runs/image-classification/1 model=mlp hidden_sizes=32 --temperature 4"
+    )(distil)

@@ -107,6 +107,7 @@ def of_a_round(values: dict[str, Any], levels: bool) -> dict[str, Any]:
         "distribute": "auto",
         "average": 0.0,
         "from_run": None,
+        "teacher": None,
         "freeze": 0,
     }
     if levels:

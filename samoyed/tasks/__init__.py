@@ -73,7 +73,8 @@ class Task(ABC, Generic[E, B]):
     a model may ask for, of which it must ask for one output; defaults the trainer's settings that suit this task; watch the
     metric that chooses the best weights; by_heart whether the objective of a few examples can fall towards 0, which noise in
     the targets forbids; unit what is counted in examples per second;
-    remeasured how many training examples are measured again at the end; generates what `samoyed generate` takes besides seeds
+    remeasured how many training examples are measured again at the end; taught whether its networks give logits of classes, from which
+    others can learn; generates what `samoyed generate` takes besides seeds
     where nothing is said, empty where the task writes nothing.
     """
 
@@ -89,7 +90,9 @@ class Task(ABC, Generic[E, B]):
     remeasured: ClassVar[int] = 10_000
     generates: ClassVar[dict[str, Any]] = {}
     device: torch.device = torch.device("cpu")
+    taught: ClassVar[bool] = False
     carried: Any = None  # what flows from one batch into the next, as nested tuples of tensors
+    teacher: Any = None  # what gives the objective in place of the task, while a network is distilled
 
     # What is read, and how it is divided
 
@@ -166,7 +169,7 @@ class Task(ABC, Generic[E, B]):
 
     def update(self, model: nn.Module, batch: B, descend: Any) -> Mean:
         """One step of learning. Tasks whose learning is not one objective override this."""
-        mean = self.objective(model, batch)
+        mean = self.objective(model, batch) if self.teacher is None else self.teacher(self, model, batch)
         descend(mean)
         return mean
 

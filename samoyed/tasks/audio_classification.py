@@ -70,6 +70,7 @@ class AudioClassification(Task[Recording, Sounds]):
     model = "tdnn"
     inputs = ("frame_size",)
     outputs = ("num_classes",)
+    taught = True
     defaults: ClassVar[dict[str, Any]] = {
         "epochs": 20,
         "batch_size": 32,

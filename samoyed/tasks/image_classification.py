@@ -77,6 +77,7 @@ class ImageClassification(Task[Image, Images]):
     model = "lenet"
     inputs = ("image_shape", "input_shape")
     outputs = ("num_classes", "output_size")
+    taught = True
     defaults: ClassVar[dict[str, Any]] = {"epochs": 30, "batch_size": 64, "learning_rate": 0.002, "weight_decay": 0.01}
     watch = "error"
 
@@ -123,8 +124,7 @@ class ImageClassification(Task[Image, Images]):
         ]
         if self.augmentation.kinds:
             lines.append(("each epoch", "; ".join(f"{kind}: {KINDS[kind]}" for kind in self.augmentation.kinds)))
-        rare = [str(name) for name in classes if counts[name] < 10]
-        if rare:
+        if rare := [str(name) for name in classes if counts[name] < 10]:
             lines.append(("note", f"fewer than 10 pictures of {', '.join(rare[:8])}: expect little there"))
         return lines
 
@@ -261,8 +261,8 @@ class ImageClassification(Task[Image, Images]):
 
     def pictures(self, model: nn.Module, split: Split, data: dict[str, Images]) -> list[Picture]:
         held_out = data["test"]
-        parts = [self.logits(model, part.images).log_softmax(-1).cpu() for part in self.batches(held_out, 512)]
-        log_probs, labels = torch.cat(parts), held_out.labels.cpu()
+        log_probs = torch.cat([self.logits(model, b.images).log_softmax(-1).cpu() for b in self.batches(held_out, 512)])
+        labels = held_out.labels.cpu()
         names = [printable(name) for name in self.classes]
         descended = not hasattr(model, "fit")  # what is fitted sees each training picture once, as it is
         shown = [self._deformed(data["train"])] if self.augmentation.kinds and descended else []

@@ -71,6 +71,7 @@ class SequenceTagging(Task[TaggedText, Tagged]):
     model = "lstm"
     inputs = ("vocab_size",)
     outputs = ("num_tags",)
+    taught = True
     defaults: ClassVar[dict[str, Any]] = {
         "epochs": 15,
         "batch_size": 32,

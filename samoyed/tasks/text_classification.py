@@ -80,6 +80,7 @@ class TextClassification(Task[LabelledText, Texts]):
     model = "text_cnn"
     inputs = ("vocab_size", "sentence_ends")
     outputs = ("num_classes",)
+    taught = True
     defaults: ClassVar[dict[str, Any]] = {
         "epochs": 10,
         "batch_size": 32,

@@ -68,6 +68,7 @@ class Translation(Task[Pair, Pairs]):
     model = "seq2seq"
     inputs = ("source_vocab_size",)
     outputs = ("target_vocab_size",)
+    taught = True
     defaults: ClassVar[dict[str, Any]] = {
         "epochs": 20,
         "batch_size": 32,

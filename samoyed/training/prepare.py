@@ -15,7 +15,7 @@ from samoyed.reporting import tensorboard
 from samoyed.reporting.progress import Reporter
 from samoyed.run import build, count_parameters
 from samoyed.tasks import Split, Task, to_device
-from samoyed.training import transfer
+from samoyed.training import teaching, transfer
 from samoyed.training.gather import found, gather
 from samoyed.training.machine import device_of
 from samoyed.training.trainer import Trainer
@@ -62,7 +62,7 @@ def prepare(plan: Plan, reporter: Reporter, world: World = ALONE) -> Prepared:
 def _prepared(
     plan: Plan, trainer: Trainer, task: Task[Any, Any], device: torch.device, reporter: Reporter, world: World
 ) -> Prepared:
-    source = transfer.opened(plan)
+    source, teacher = transfer.opened(plan), teaching.opened(plan)
     gathered = gather(task, plan.data, reporter)
     split = task.split(gathered.parts, trainer.seed)
     task.fit(split.train)
@@ -70,6 +70,7 @@ def _prepared(
     rows = found(task, gathered, split, plan.data)
     torch.manual_seed(trainer.seed)
     task.device = device
+    rows += [("taught", teaching.begin(plan, task, teacher))] if teacher else []
     model = build(task, plan.model_form, plan.settled["model"])
     begun = transfer.take_over(plan, task, model, source, same_answers) if source else task.begin(model)
     rows += [("begins", begun)] if begun else []

@@ -50,6 +50,9 @@ class Trainer:
         freeze: With from: how many layers, counted from the input, are held fixed; body holds all but the head.
         depth_rate: Factor on the learning rate for each layer further from the output (Howard & Ruder 2018): below 1, what
             lies near the input changes least.
+        teacher: A run of the same task whose answers are learned from besides the labels (Hinton 2015); see `samoyed distil`.
+        teacher_temperature: What the logits of both are divided by, which shows how alike the classes are to the teacher.
+        teacher_share: Share of the objective that comes from the teacher.
     """
 
     def __init__(
@@ -79,6 +82,9 @@ class Trainer:
         from_run: str | None = None,
         freeze: Literal["body"] | Whole = 0,
         depth_rate: Positive = 1.0,
+        teacher: str | None = None,
+        teacher_temperature: Positive = 4.0,
+        teacher_share: Share = 0.9,
     ) -> None:
         self.epochs, self.max_steps, self.max_time = epochs, max_steps, max_time
         self.batch_size, self.accumulate, self.seed = batch_size, accumulate, seed
@@ -88,6 +94,7 @@ class Trainer:
         self.momentum, self.nesterov = momentum, nesterov
         self.from_run, self.freeze, self.depth_rate = from_run, freeze, depth_rate
         self.average = average
+        self.teacher, self.teacher_temperature, self.teacher_share = teacher, teacher_temperature, teacher_share
         self.schedule, self.clip_norm, self.patience = warmed(SCHEDULES[schedule], warmup), clip_norm, patience
 
     def train(
