@@ -68,7 +68,7 @@ USAGE = [
     ("train image-classification {photos} --out {photos}/cat", "would be written into the data folder"),
     ("train image-classification {photos} --out {image}", "is there already; name a new folder with --out DIR"),
     ("train image-classification {photos} --out {book}", "is there already"),
-    ("models image", "did you mean image-classification?"),
+    ("models image", "did you mean image-captioning or image-classification?"),
     ("describe lennet", "did you mean lenet?"),
     ("describe {long}", "choose one of"),
     ("reproduce digit", "did you mean digits?"),
