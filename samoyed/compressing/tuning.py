@@ -8,7 +8,7 @@ from torch import nn
 
 from samoyed import catalog, settings
 from samoyed.compressing.keeping import Kept
-from samoyed.errors import Interrupted, TrainingError, UsageError, nearest, shown
+from samoyed.errors import Interrupted, UsageError, nearest, shown
 from samoyed.reporting.progress import Reporter
 from samoyed.tasks import Task
 from samoyed.training.evaluation import evaluate, rank_of
@@ -76,7 +76,7 @@ class Rounds:
         if trained.ended == "stopped":
             raise Interrupted("stopped before the network was compressed", remedy="nothing was written")
         if trained.ended == "failed":
-            raise TrainingError(f"fine-tuning stopped: {trained.why}", remedy="set a smaller learning_rate")
+            self.reporter.warn(f"this round ended early: {trained.why}; the best weights until then are kept")
         better = bool(trained.epochs) and session.best < before
         self.model.load_state_dict(trained.best if better else untouched)
         self.model.eval()
