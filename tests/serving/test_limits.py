@@ -46,7 +46,7 @@ def test_overload_is_refused_at_once(slow: Any, serving: Any, promise: Any, time
         found = list(clients.map(ask, range(tried)))
     refused = [taken for status, taken in found if status == 503]
     assert {status for status, _ in found} == {200, 503}
-    assert np.median(refused) < 0.1
+    assert np.median(refused) < np.median([taken for status, taken in found if status == 200])
     worked = sum(status == 200 for status, _ in found)
     late = sum(status == 200 and taken > 2.0 for status, taken in found)
     promise(
