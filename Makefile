@@ -34,7 +34,7 @@ $(CORE): pyproject.toml constraints.txt
 	@touch $@
 
 $(DEV): $(CORE)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --constraint constraints.txt --editable '.[dev,tensorboard,text,audio,serve,onnx,parquet,video,tune]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --constraint constraints.txt --editable '.[dev,tensorboard,text,audio,music,serve,onnx,parquet,video,tune]'
 	@touch $@
 
 clean:

@@ -141,10 +141,18 @@ def _built(task: Task[Any, Any], given: dict[str, Any], origin: str) -> Any:
 def _value(hint: Any, value: Any, where: str) -> Any:
     try:
         if "ndarray" in str(hint).lower():
+            if typing.get_origin(hint) is tuple:
+                return tuple(_array(typing.get_args(hint)[0], part) for part in _listed(value))
             return _array(hint, value)
         return TypeAdapter(hint).validate_python(_tuples(value), strict=hint is str)
     except (ValidationError, ValueError, TypeError, OverflowError) as error:
         raise DataError(f"cannot be used: {brief(error)}", where=where) from error
+
+
+def _listed(value: Any) -> list[Any]:
+    if not isinstance(value, list):
+        raise ValueError("it is no list")
+    return value
 
 
 def _array(hint: Any, value: Any) -> Any:

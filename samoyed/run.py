@@ -155,12 +155,12 @@ class Run:
             except ValueError as error:
                 raise UsageError(str(error)) from error
 
-    def draw(self, answer: dict[str, Any], path: str | PathLike[str]) -> Path:
-        """Writes an answer as a picture, an .svg or a .png by its name. Raises UsageError where answers are no pictures."""
+    def write(self, answer: dict[str, Any], path: str | PathLike[str]) -> Path:
+        """Writes an answer into a file of the kind that its name says, such as .svg. Raises UsageError where there is none."""
         write = getattr(self.task, "written", None)
         if write is None:
             task = self.config["task"]
-            raise UsageError(f"an answer of {task} is no picture", remedy="take it as it is, or with --json")
+            raise UsageError(f"answers of {task} are not written into files", remedy="leave out --out, or use --json")
         found: Path = write(answer, Path(path).expanduser())
         return found
 

@@ -17,7 +17,8 @@ Token = Annotated[
     typer.Option("--token", envvar="SAMOYED_TOKEN", help="What clients must send as Authorization: Bearer TOKEN."),
 ]
 Out = Annotated[
-    Path | None, typer.Option("--out", help="Also draw the answer into this .svg or .png, where it is a drawing.")
+    Path | None,
+    typer.Option("--out", help="Also write the answer into this file: handwriting as .svg or .png, a tune as .mid."),
 ]
 Form = Annotated[str, typer.Option("--form", help="With -: what comes is jsonl, csv, lines, or found out (auto).")]
 
@@ -54,13 +55,13 @@ def predict(
 
 
 def give_answers(opened: Any, run: Path, answers: list[dict[str, Any]], out: Path | None, as_json: bool) -> None:
-    """Prints answers, and draws them if a file is named: several into name-1, name-2 and so on."""
+    """Prints answers, and writes them if a file is named: several into name-1, name-2 and so on."""
     found: dict[str, Any] = {"run": str(run), "answers": answers}
     if out is not None:
         many = [out] if len(answers) == 1 else [out.with_stem(f"{out.stem}-{i}") for i in range(1, len(answers) + 1)]
-        found["drawn"] = [str(opened.draw(answer, path)) for answer, path in zip(answers, many, strict=True)]
-    drawn = [f"drawn  {path}" for path in found.get("drawn", [])]
-    give(found, as_json, lambda: "\n".join([*(opened.task.say(answer) for answer in answers), *drawn]))
+        found["written"] = [str(opened.write(answer, path)) for answer, path in zip(answers, many, strict=True)]
+    written = [f"written  {path}" for path in found.get("written", [])]
+    give(found, as_json, lambda: "\n".join([*(opened.task.say(answer) for answer in answers), *written]))
 
 
 def serve(

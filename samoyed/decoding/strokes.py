@@ -23,10 +23,12 @@ def continue_drawings(
     it ended by itself), n being at most `length`.
 
     Each is read alone and all are drawn together, each with the noise of its own seed, so that a drawing is in company what it
-    is alone. `bias` favours the likely; see PenMixture. Raises ValueError where bias or length is negative.
+    is alone. `bias` favours the likely; see PenMixture. A drawing ends where its end is drawn and the window on its text has come
+    to the last letter, or where the pen lifts after the window has left the text. Raises ValueError where bias or length is negative.
     """
     if not bias >= 0 or length < 0:
         raise ValueError(f"{'bias' if not bias >= 0 else 'length'} is negative; it is at least 0")
+    letters_left: Any = model.letters_left
     lengths = torch.tensor([len(text) for text in texts], device=beginnings[0].device)
     written = nn.utils.rnn.pad_sequence(list(texts), batch_first=True)
     ends = [model(begun[None], written[row : row + 1], lengths[row : row + 1]) for row, begun in enumerate(beginnings)]
@@ -39,6 +41,8 @@ def continue_drawings(
     stops = torch.full((len(beginnings),), length, device=numbers.device)
     for step in range(length):
         offset, lifts, done = PenMixture.of(numbers, bias).draw(uniform[:, step], normal[:, step])
+        left = letters_left(state, lengths)
+        done = (done & (left <= 0)) | (lifts & (left < 0))
         points.append(torch.cat([offset, lifts[:, None].to(offset)], 1))
         stops = torch.where(alive & done, step + 1, stops)
         alive = alive & ~done

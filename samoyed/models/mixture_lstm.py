@@ -81,6 +81,11 @@ class MixtureLSTM(nn.Module):
         numbers, state, _ = self.traced(points, text, text_lengths, lengths, state)
         return numbers, state
 
+    def letters_left(self, state: Any, text_lengths: Tensor) -> Tensor:
+        """How many letters of the text come after the one that the window looks at, int64 [B]: -1 beyond the text (Graves 2013,
+        section 5.1); always 0 without a text."""
+        return torch.zeros_like(text_lengths) if not self.alphabet_size else text_lengths - state[1][2]
+
     def traced(
         self,
         points: Tensor,
@@ -112,7 +117,8 @@ class MixtureLSTM(nn.Module):
     def _window(
         self, points: Tensor, text: Tensor, text_lengths: Tensor | None, start: Any, place: Any
     ) -> tuple[Tensor, Any, Tensor, Tensor, Any]:
-        """The first layer: (h^1 [B, T, H], its state, v [B, T, A], phi [B, T, U], (k [B, K], v [B, A]) after the last step)."""
+        """The first layer: (h^1 [B, T, H], its state, v [B, T, A], phi [B, T, U], (k [B, K], v [B, A], the u of the largest phi [B],
+        one beyond the text included) after the last step)."""
         layer: Any = self.layers[0]
         size, cell = points.shape[2], layer.cell
         weights = Weights(
@@ -124,9 +130,10 @@ class MixtureLSTM(nn.Module):
         letters = functional.one_hot(text, self.alphabet_size).to(points)
         if text_lengths is not None:
             letters = letters * mask_of(text_lengths, text.shape[1])[..., None]
-        index = torch.arange(1.0, text.shape[1] + 1, device=points.device, dtype=points.dtype)
+        letters = functional.pad(letters, (0, 0, 0, 1))  # nothing stands beyond the text
+        index = torch.arange(1.0, text.shape[1] + 2, device=points.device, dtype=points.dtype)
         rows, count = len(points), self.window.out_features // 3
-        k, v = place or (points.new_zeros(rows, count), points.new_zeros(rows, self.alphabet_size))
+        k, v, _ = place or (points.new_zeros(rows, count), points.new_zeros(rows, self.alphabet_size), None)
         zeros = points.new_zeros(rows, self.hidden_size)
         current = (zeros, zeros) if start is None else (start[0][0], start[1][0])
         made: tuple[list[Tensor], list[Tensor], list[Tensor]] = ([], [], [])
@@ -139,7 +146,7 @@ class MixtureLSTM(nn.Module):
             for parts, part in zip(made, (current[0], v, phi), strict=True):
                 parts.append(part)
         hidden, shown, looked = (torch.stack(parts, 1) for parts in made)
-        return hidden, tuple(part[None] for part in current), shown, looked, (k, v)
+        return hidden, tuple(part[None] for part in current), shown, looked[..., :-1], (k, v, phi.argmax(1) + 1)
 
 
 def _by_layer(state: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:

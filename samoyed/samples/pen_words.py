@@ -1,4 +1,4 @@
-"""800 invented words in pen strokes, drawn by the program from an alphabet of its own in varying hands; nobody wrote them."""
+"""800 invented words of two to seven letters in pen strokes, drawn by the program from an alphabet of its own in varying hands; nobody wrote them."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,7 +29,7 @@ def examples() -> list[Drawing]:
     words: dict[str, None] = {}
     while len(words) < _COUNT:
         parts = [
-            draw.choice(list("bcdfghjklmnpqrstvwxyz")) + draw.choice(list("aeiou")) for _ in range(draw.integers(1, 3))
+            draw.choice(list("bcdfghjklmnpqrstvwxyz")) + draw.choice(list("aeiou")) for _ in range(draw.integers(1, 4))
         ]
         words["".join(parts) + str(draw.choice(["", *"lmnrst"]))] = None
     return [Drawing(word, f"drawn word {i}", tuple(_written(word, draw))) for i, word in enumerate(words)]

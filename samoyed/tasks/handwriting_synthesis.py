@@ -19,6 +19,7 @@ from samoyed.objectives import Mean, full
 from samoyed.reporting import strokes as drawn
 from samoyed.settings import Span
 from samoyed.sources import Source, no_such_path, open_splits
+from samoyed.sources.stroke_lines import drawing_of
 from samoyed.splitting import stratified
 from samoyed.tasks import Metric, Picture, Split, Task
 from samoyed.tasks._pen import Drawings, Single, State, given_offsets, offsets_of, strokes_of
@@ -168,12 +169,11 @@ class HandwritingSynthesis(Task[Drawing, Drawings]):
         return {name: Mean((part * mask).sum(1), count) for name, part in zip(self.reported, parts, strict=True)}
 
     def read(self, raw: Any) -> Drawing:
-        if isinstance(raw, Drawing):
-            return raw
-        if isinstance(raw, list | tuple):
-            from samoyed.sources.stroke_lines import drawing_of
-
-            found = drawing_of({"strokes": list(raw)}, "the given strokes")
+        if isinstance(raw, Drawing | list | tuple):
+            if isinstance(raw, Drawing) and not raw.strokes:
+                return raw
+            given = raw if isinstance(raw, Drawing) else Drawing("", "the given strokes", tuple(raw))
+            found = drawing_of({"strokes": list(given.strokes), "text": given.text}, given.origin)
             if isinstance(found, str):
                 raise UsageError(found, remedy="give a list of strokes, each a list of points [x, y]")
             return found

@@ -19,7 +19,7 @@ from samoyed.features.exact_subwords import ExactSubwords
 from samoyed.features.vocabulary import Vocabulary
 from samoyed.layers.continuous_cache import Cached
 from samoyed.objectives import Mean, cross_entropy, full, token_scores
-from samoyed.reporting import language
+from samoyed.reporting import language, music
 from samoyed.settings import Count, Span, Whole
 from samoyed.sources import Source, no_such_path
 from samoyed.stored import Stored
@@ -64,6 +64,7 @@ class TextGeneration(Task[Text, Tokens]):
         samoyed train text-generation book.txt model=lstm tokens=characters
         samoyed train text-generation book.txt model=gru tokens=words max_time=30min
         samoyed generate runs/text-generation/1 "To be"
+        samoyed generate runs/text-generation/2 "X:1" --out tune.mid
     """
 
     sample = "standard_library"
@@ -265,6 +266,10 @@ class TextGeneration(Task[Text, Tokens]):
 
     def say(self, answer: dict[str, Any]) -> str:
         return f"{answer['beginning']}{answer['continuation']}"
+
+    def written(self, answer: dict[str, Any], path: Path) -> Path:
+        """An answer as a text, or the first tune in it as MIDI or as a picture; see reporting/music."""
+        return music.write(self.say(answer), path)
 
     def pictures(self, model: nn.Module, split: Split, data: dict[str, Tokens]) -> list[Picture]:
         beginning = split.test[0].text[:80]

@@ -99,6 +99,23 @@ def test_padding_changes_nothing(letters: int) -> None:
         assert torch.allclose(whole[row, :length], alone[0], atol=1e-6)
 
 
+def test_the_window_counts_the_letters_that_are_left() -> None:
+    model = MixtureLSTM(alphabet_size=4, num_layers=1, **SIZES).eval()
+    text, lengths = torch.tensor([[1, 3, 2], [2, 1, 0]]), torch.tensor([3, 2])
+    with torch.no_grad():
+        model.window.weight.zero_()
+        model.window.bias.zero_()
+        model.window.bias[4:] = 0.0  # the window goes on by one letter at every point
+    seen = []
+    state = None
+    for _ in range(4):
+        _, state = model(torch.randn(2, 1, 3), text, lengths, state=state)
+        seen.append(model.letters_left(state, lengths).tolist())
+    assert seen == [[2, 1], [1, 0], [0, -1], [-1, -2]]
+    bare = MixtureLSTM(alphabet_size=0, **SIZES)
+    assert bare.letters_left(None, lengths).tolist() == [0, 0]
+
+
 def test_a_text_that_is_needed_must_be_given() -> None:
     with pytest.raises(ValueError, match="given none"):
         MixtureLSTM(alphabet_size=4, **SIZES)(torch.zeros(1, 2, 3))

@@ -16,7 +16,8 @@ export async function show(make, answer, beside, why) {
     parts.push(make("p", { className: "text", id: "text" }, make("b", {}, answer.beginning), answer.continuation));
     if (answer.next) parts.push(make("h2", {}, "Likeliest next"), bars(make, answer.next));
   }
-  const drawn = ["input", "label", "probs", "forecast", "low", "high", "times", "target", "beginning", "continuation", "next", "weights", "weights by", "text", "words"];
+  if (Array.isArray(answer.strokes)) parts.push(ink(answer));
+  const drawn = ["strokes", "given", "input", "label", "probs", "forecast", "low", "high", "times", "target", "beginning", "continuation", "next", "weights", "weights by", "text", "words"];
   const rest = Object.entries(answer).filter(([name]) => !drawn.includes(name));
   const several = rest.filter(([, value]) => lists(value)), plain = rest.filter(([, value]) => !lists(value));
   if (plain.length) parts.push(table(make, plain));
@@ -50,6 +51,26 @@ function table(make, rows) {
   const cell = (value) => (typeof value === "object" ? JSON.stringify(value) : String(value));
   const lines = rows.map(([name, value]) => make("tr", {}, make("th", {}, name.replaceAll("_", " ")), make("td", {}, cell(value))));
   return make("div", { className: "wide" }, make("table", {}, make("tbody", {}, ...lines)));
+}
+
+// Strokes of a pen, those that were given in grey.
+function ink(answer) {
+  const all = answer.strokes.flat(), xs = all.map(([x]) => x), ys = all.map(([, y]) => y);
+  const least = [Math.min(...xs), Math.min(...ys)], most = [Math.max(...xs), Math.max(...ys)];
+  const side = Math.max(most[0] - least[0], most[1] - least[1]) || 1, edge = 0.06 * side, name = "http://www.w3.org/2000/svg";
+  const svg = document.createElementNS(name, "svg");
+  svg.setAttribute("class", "ink");
+  svg.setAttribute("role", "img");
+  svg.setAttribute("aria-label", answer.text ? `${answer.text}, written by hand` : "A drawing");
+  svg.setAttribute("viewBox", [least[0] - edge, least[1] - edge, most[0] - least[0] + 2 * edge, most[1] - least[1] + 2 * edge].join(" "));
+  answer.strokes.forEach((stroke, i) => {
+    const line = document.createElementNS(name, "polyline");
+    line.setAttribute("points", [...stroke, stroke[stroke.length - 1]].map((point) => point.join(",")).join(" "));
+    line.setAttribute("stroke-width", 0.012 * side);
+    if (i < (answer.given ?? 0)) line.setAttribute("class", "past");
+    svg.append(line);
+  });
+  return svg;
 }
 
 // The values before the forecast: those that were sent, or the target's column of the table that was.

@@ -85,7 +85,7 @@ kinds.Volume = () => upload("Choose a .npy or a TIFF of several pages", ".npy,.t
 function fields(about) {
   const areas = Object.entries(about.fields).map(([name, type], i) => {
     const area = make("textarea", { id: `field-${name}`, spellcheck: type === "str" });
-    const asked = { text: about.options.length === undefined ? "A text" : "A beginning" }[name] ?? name;
+    const asked = { text: about.options.length === undefined || about.example === "Drawing" ? "A text" : "A beginning" }[name] ?? name;
     return { name, type, area, label: make("label", { htmlFor: area.id }, type === "str" ? asked : `${asked}, as JSON`) };
   });
   const file = areas.length === 1 && areas[0].type === "str"
@@ -137,7 +137,7 @@ function open(about) {
   $("about").textContent = `${about.model}, ${about.parameters.toLocaleString("en")} parameters` +
     (about.classes.length ? `, ${about.classes.length} classes` : "");
   const given = (kinds[about.example] ?? fields)(about), set = options(about);
-  const button = make("button", { type: "submit" }, about.options.length === undefined ? "Answer" : "Write on");
+  const button = make("button", { type: "submit" }, about.options.length === undefined ? "Answer" : about.example === "Drawing" ? "Write" : "Write on");
   $("input").replaceChildren(...given.elements, ...set.elements, make("div", { className: "row" }, button));
   $("input").addEventListener("submit", async (event) => {
     event.preventDefault();
