@@ -1,9 +1,9 @@
-"""Multi30k, English to French: an attended encoder-decoder and the plain thought vector, within an hour on two cores.
+"""Multi30k, English to French: an attended encoder-decoder and the plain thought vector, for as many epochs.
 
 Source of the data: Elliott, Frank, Sima'an & Specia 2016, 29,000 captions of Flickr pictures with translations, tested on the
 1,000 of 2016. What is shown is figure 2 of Bahdanau, Cho & Bengio 2014: without attention, all that is known of a sentence is
-one vector, and long sentences suffer. Both networks have 256 units and 4,000 subwords a side; the second has a third of the
-time, and each of its steps is cheaper.
+one vector, and long sentences suffer. Both networks have 256 units and 4,000 subwords a side, and see the 29,000 pairs four times:
+within an hour on two cores that have nothing else to do. More epochs gain more; max_time=45min gave attention 47.8 BLEU.
 """
 
 from collections.abc import Callable
@@ -19,6 +19,7 @@ from samoyed.reporting.figures import to_png
 from samoyed.run import Run
 from samoyed.samples.downloads import Download, fetch
 from samoyed.sources import open_splits
+from samoyed.tasks import Picture
 
 expected = "at least 40 BLEU with attention, well below without, and a gap that grows with the length of the sentence"
 seconds = 3600
@@ -37,9 +38,9 @@ FILES = tuple(
 )
 _SETTINGS: dict[str, Any] = {
     "source": "en", "target": "fr", "vocab_limit": 4000, "hidden_size": 256, "embedding_size": 128, "batch_size": 64,
-    "dropout": 0.2, "epochs": 30,
+    "dropout": 0.2, "epochs": 4,
 }  # fmt: skip
-_NETWORKS = {"attention": {"max_time": "45min"}, "thought vector": {"attention": "none", "max_time": "15min"}}
+_NETWORKS: dict[str, dict[str, Any]] = {"attention": {}, "thought vector": {"attention": "none"}}
 
 
 def run(out: Path, echo: Callable[[str], None], data: Path | None) -> Outcome:
@@ -56,16 +57,7 @@ def outcome(runs: dict[str, Run], data: Path, out: Path) -> Outcome:
     """What two finished runs show on the test split."""
     source = open_splits("Pair", data, {"source": "en", "target": "fr"})["test"]
     examples: list[Any] = list(source.examples())
-    said: dict[str, list[str]] = {}
-    for name, run in runs.items():
-        task: Any = run.task
-        with torch.inference_mode():
-            batches = task.batches(task.collate(examples), 128)
-            said[name] = [text for batch in batches for text in task.texts(task.search(run.model, batch))]
-    lengths = [len(e.source.split()) for e in examples]
-    references = [e.target for e in examples]
-    gaps = translation.gaps(said, references, lengths)
-    picture = translation.by_length(said, references, lengths)
+    gaps, picture = compared(runs, examples)
     scores = {name: run.metrics["test"]["bleu"]["value"] for name, run in runs.items()}
     with_, without = scores["attention"], scores["thought vector"]
     rows = _runs.table(list(runs.items()), "bleu")
@@ -75,3 +67,15 @@ def outcome(runs: dict[str, Run], data: Path, out: Path) -> Outcome:
         sentence=f"{rows}\nthe gap is {gaps[0]:.1f} points on the shortest sentences and {gaps[-1]:.1f} on the longest",
         pictures=(to_png(picture.figure, out / "multi30k.png"),),
     )
+
+
+def compared(runs: dict[str, Run], examples: list[Any]) -> tuple[list[float], Picture]:
+    """By how many points of BLEU the second run is below the first, from short to long examples, and both drawn."""
+    said: dict[str, list[str]] = {}
+    for name, run in runs.items():
+        task: Any = run.task
+        with torch.inference_mode():
+            batches = task.batches(task.collate(examples), 128)
+            said[name] = [text for batch in batches for text in task.texts(task.search(run.model, batch))]
+    lengths, references = [len(e.source.split()) for e in examples], [e.target for e in examples]
+    return translation.gaps(said, references, lengths), translation.by_length(said, references, lengths)
