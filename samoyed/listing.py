@@ -25,6 +25,7 @@ def runs_folder(folder: Path) -> Path:
 def folders(folder: Path) -> list[Path]:
     """The folders of the runs below `folder`, the newest first."""
     configs = [p for p in folder.glob("**/config.yaml") if len(p.relative_to(folder).parts) <= 4]
+    configs = [p for p in configs if not (p.parents[1] / p.name).is_file()]  # a run within a run is a part of it
     return [path.parent for path in sorted(configs, key=_age)]
 
 

@@ -19,8 +19,8 @@ from torch import nn
 
 from samoyed import catalog, settings
 from samoyed.compressing import packing
-from samoyed.errors import DataError, RunError, UsageError
-from samoyed.files import check_manifest
+from samoyed.errors import DataError, RunError, SamoyedError, UsageError
+from samoyed.files import MANIFEST, check_manifest, write_bytes
 from samoyed.plan import existing_run
 from samoyed.reporting.progress import Reporter
 from samoyed.stored import Compression, Config, Results, brief
@@ -60,6 +60,7 @@ class Run:
             given = config.settings
             catalog.settle(task_form, model_form, {**given.task, **given.model, **given.training})
             task: Task[Any, Any] = task_form.load()(**_checked(task_form, given.task))
+            accompany(task, path)
             task.restore(json.loads((path / "features.json").read_text("utf-8")))
             task.device = torch.device(device)
             model = build(task, model_form, _checked(model_form, given.model))
@@ -200,6 +201,29 @@ def build(task: Task[Any, Any], form: catalog.Form, hyperparameters: dict[str, A
         text = ", ".join(f"{name} {sizes[name]}" for name in form.sizes)
         raise UsageError(f"{form.name} cannot be built for {text}: {error}") from error
     return model
+
+
+def accompany(task: Task[Any, Any], inside: Path | None = None) -> None:
+    """Opens the runs that a task's settings name, such as its language model: where they were named, or the copies `inside` a run,
+    which needs nothing outside itself. Raises RunError, and UsageError where one does not suit."""
+    for name in task.companions:
+        named = getattr(task, name)
+        if named is None:
+            continue
+        path = Path(named).expanduser() if inside is None else inside / name
+        try:
+            other = Run.load(path)
+        except SamoyedError as error:
+            raise RunError(f"the run that {name}= names cannot be opened: {error.problem}", where=path) from error
+        task.join(name, other.task, other.model)
+        task.opened = {**task.opened, name: path}
+
+
+def keep_companions(task: Task[Any, Any], folder: Path) -> None:
+    """Copies what is needed of those runs into the run in `folder`, each under the name of its setting."""
+    for name, path in task.opened.items():
+        for file in (*_NEEDED, _weights_in(path).name, MANIFEST):
+            write_bytes(folder / name / file, (path / file).read_bytes())
 
 
 def count_parameters(model: nn.Module) -> int:

@@ -26,7 +26,7 @@ from samoyed.reporting import compression
 from samoyed.reporting.curves import curves
 from samoyed.reporting.figures import style
 from samoyed.reporting.progress import Reporter
-from samoyed.run import Run
+from samoyed.run import Run, keep_companions
 from samoyed.stored import Compressed
 from samoyed.tasks import Split, to_device
 from samoyed.training.evaluation import Result, evaluate
@@ -189,6 +189,7 @@ def _written(work: Work, job: Prepared, split: Split, packed: bytes, seconds: fl
     folder = plans.run_folder(job.plan)
     write_bytes(folder / packing.NAME, packed)
     write_json(folder / "features.json", task.state())
+    keep_companions(task, folder)
     write_results(folder, model, results, seconds, "finished")
     write_json(folder / "environment.json", environment(task.device))
     write_json(folder / "compression.json", as_facts(work))

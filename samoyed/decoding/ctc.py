@@ -11,6 +11,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from samoyed.decoding.language import Following, LanguageModel
+
 BLANK = 0
 _NOTHING = -torch.inf
 
@@ -74,13 +76,22 @@ def greedy(log_probs: Tensor, lengths: Tensor) -> Labellings:
 
 
 def prefix_beam(
-    log_probs: Tensor, lengths: Tensor, *, width: int = 10, n_best: int = 1, lexicon: Lexicon | None = None
+    log_probs: Tensor,
+    lengths: Tensor,
+    *,
+    width: int = 10,
+    n_best: int = 1,
+    lexicon: Lexicon | None = None,
+    language: LanguageModel | None = None,
 ) -> Labellings:
     """Prefix search (Graves 2006; Hannun 2014) in `width` prefixes, over all sequences and prefixes at once.
 
     log_probs [B, T, V], lengths int64 [B]. Kept per prefix are the log-probabilities of its paths so far that end in the blank
     and that end in its last symbol. With a `lexicon` only prefixes of allowed labellings are kept, and of these only whole
     ones are answers. Where nothing kept is ever dropped, log_probs are exact: the sums over all paths.
+
+    With a `language` model prefixes are ranked, and kept, by these sums and what the model adds, and log_probs of the answers are
+    both together, the end of the line included.
 
     Raises ValueError where 1 <= n_best <= width does not hold.
     """
@@ -97,6 +108,8 @@ def prefix_beam(
     blank[:, 0] = 0.0
     symbol = log_probs.new_full((batch, width), _NOTHING)
     every = torch.arange(symbols, device=device)
+    told = None if language is None else language.begin(batch * width)
+    added_by = log_probs.new_zeros((batch, width))  # what the language model adds to each prefix
     for frame in range(time):
         y = log_probs[:, frame]
         both = torch.logaddexp(blank, symbol)
@@ -117,8 +130,10 @@ def prefix_beam(
         taken = torch.zeros_like(grow, dtype=torch.bool)
         taken.scatter_reduce_(2, last[:, None, :].expand(-1, width, -1), same, "amax", include_self=True)
         grow = grow.masked_fill(taken, _NOTHING)
-        stay = torch.logaddexp(stay_blank, stay_symbol)
-        _, flat = torch.cat([stay, grow.flatten(1)], 1).topk(width, dim=1)
+        stay, ranked = torch.logaddexp(stay_blank, stay_symbol) + added_by, grow
+        if told is not None:
+            ranked = grow + (added_by[..., None] + told.scores.view(batch, width, symbols)).to(grow)
+        _, flat = torch.cat([stay, ranked.flatten(1)], 1).topk(width, dim=1)
         stays = flat < width
         parent = torch.where(stays, flat, (flat - width) // symbols)
         added = torch.where(stays, BLANK, (flat - width) % symbols)
@@ -135,10 +150,14 @@ def prefix_beam(
         if lexicon is not None:
             new_node = torch.where(stays, node[rows, parent], lexicon.following[node[rows, parent], added])
             node = torch.where(goes, new_node, node)
+        if language is not None and told is not None:
+            told, added_by = _told(language, told, added_by, parent, added, goes)
         prefixes = torch.where(goes[..., None], new_prefixes, prefixes)
         size, code = torch.where(goes, new_size, size), torch.where(goes, new_code, code)
         blank, symbol = torch.where(goes, new_blank, blank), torch.where(goes, new_symbol, symbol)
-    total = torch.logaddexp(blank, symbol)
+    total = torch.logaddexp(blank, symbol) + added_by
+    if told is not None:
+        total = total + told.end.view(batch, width).to(total)
     if lexicon is not None:
         total = total.masked_fill(~lexicon.ends[node.clamp(min=0)] | (node < 0), _NOTHING)
     total, best = total.topk(n_best, dim=1)
@@ -146,6 +165,24 @@ def prefix_beam(
     prefixes = prefixes[rows, best][..., : max(1, int(size.max()))]
     prefixes = prefixes.masked_fill(torch.arange(prefixes.shape[2], device=device) >= size[..., None], BLANK)
     return Labellings(prefixes, size, total)
+
+
+def _told(
+    language: LanguageModel, told: Following, added_by: Tensor, parent: Tensor, added: Tensor, goes: Tensor
+) -> tuple[Following, Tensor]:
+    """What the language model says after this frame, and what it adds to each prefix so far: asked only of those that have grown.
+    parent [B, K], added [B, K] 0 where nothing is, goes [B, 1] False where the sequence is over."""
+    batch, width = parent.shape
+    places = torch.arange(batch * width, device=parent.device).view(batch, width)
+    source = torch.where(goes, parent + places[:, :1], places).flatten()
+    grown = torch.where(goes, added, BLANK).flatten()
+    gained = told.scores[source].gather(1, grown[:, None])[:, 0]
+    total = added_by.flatten()[source] + torch.where(grown == BLANK, 0.0, gained).to(added_by)
+    kept, rows = language.chosen(told, source), (grown != BLANK).nonzero()[:, 0]
+    if len(rows):
+        new = language.follow(language.chosen(told, source[rows]).state, grown[rows])
+        kept = language.put(kept, rows, new)
+    return kept, total.view(batch, width)
 
 
 def _grown(code: Tensor, symbol: Tensor) -> Tensor:

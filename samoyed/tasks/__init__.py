@@ -6,9 +6,10 @@ which model it has: it supplies sizes, and any model that asks for nothing else 
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 
 import numpy as np
@@ -89,6 +90,8 @@ class Task(ABC, Generic[E, B]):
     unit: ClassVar[str] = "examples"
     remeasured: ClassVar[int] = 10_000
     generates: ClassVar[dict[str, Any]] = {}
+    companions: ClassVar[tuple[str, ...]] = ()
+    opened: Mapping[str, Path] = MappingProxyType({})  # where each of them was found
     device: torch.device = torch.device("cpu")
     taught: ClassVar[bool] = False
     carried: Any = None  # what flows from one batch into the next, as nested tuples of tensors
@@ -138,6 +141,10 @@ class Task(ABC, Generic[E, B]):
         """After `fit`: takes from the task of a run whose weights are begun with what those weights rely on; whether the answers
         are the same. Raises UsageError where weights say nothing without what was learned beside them."""
         raise UsageError("no run of this task can begin with another", remedy="leave out from=")
+
+    def join(self, name: str, task: Any, model: nn.Module) -> None:
+        """Takes in the run that the setting `name` names, one of `companions`. Raises UsageError where it does not suit."""
+        raise UsageError(f"{name} can be no run here")
 
     # Batches, the objective, the metrics
 

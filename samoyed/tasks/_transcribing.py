@@ -1,13 +1,15 @@
 """What tasks share that write down a sequence symbol by symbol, trained by connectionist temporal classification."""
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, ClassVar, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from samoyed.decoding.ctc import Labellings, Lexicon, greedy, prefix_beam
+from samoyed.decoding.language import LanguageModel
+from samoyed.errors import UsageError
 from samoyed.features.vocabulary import Vocabulary
 from samoyed.objectives import Mean, full
 from samoyed.tasks import Metric, Task
@@ -30,10 +32,15 @@ class Sequences(NamedTuple):
 class Transcribing(Task[E, Sequences]):
     """A task whose vocabulary is of characters, and whose models give (logits [B, T, V], lengths [B]) with the blank at 0."""
 
+    companions: ClassVar[tuple[str, ...]] = ("lm",)
     beam_width: int
     lexicon: bool
+    lm: str | None = None
+    lm_weight: float = 0.0
+    length_bonus: float = 0.0
     words: list[str]
     vocabulary: Vocabulary
+    speaks: tuple[nn.Module, dict[str, int]] | None = None  # a language model, and the index of each of its characters
 
     def learn(self, transcripts: Sequence[str]) -> None:
         """The characters, and the words or lines that a search may be restricted to."""
@@ -84,13 +91,31 @@ class Transcribing(Task[E, Sequences]):
         return {**_errors(references, said), "loss": loss}
 
     def search(self, log_probs: Tensor, lengths: Tensor, n_best: int = 1) -> Labellings:
-        """What is read: greedily, by prefixes, or within the lexicon."""
-        if self.beam_width == 1 and not self.lexicon and n_best == 1:
+        """What is read: greedily, by prefixes, within the lexicon, or as the language model would have it."""
+        bound = self.lexicon or self.speaks is not None
+        if self.beam_width == 1 and not bound and n_best == 1:
             return greedy(log_probs, lengths)
-        width = max(self.beam_width, 16 if self.lexicon else n_best)
-        return prefix_beam(
-            log_probs, lengths, width=width, n_best=n_best, lexicon=self.trie() if self.lexicon else None
-        )
+        width = max(self.beam_width, 16 if bound else n_best)
+        lexicon, language = self.trie() if self.lexicon else None, self.language()
+        return prefix_beam(log_probs, lengths, width=width, n_best=n_best, lexicon=lexicon, language=language)
+
+    def join(self, name: str, task: Any, model: nn.Module) -> None:
+        vocabulary = getattr(task, "vocabulary", None)
+        if not isinstance(vocabulary, Vocabulary) or vocabulary.kind != "characters" or task.example != "Text":
+            raise UsageError(
+                f"{name}={getattr(self, name)} is no language model of characters",
+                remedy="train one on a text with a transcript in each line: samoyed train text-generation TEXT tokens=characters",
+            )
+        self.speaks = model.eval(), vocabulary.index
+
+    def language(self) -> LanguageModel | None:
+        """The language model over the symbols of the search; symbols that it has not met are its unknown character."""
+        if self.speaks is None:
+            return None
+        model, index = self.speaks
+        model.to(self.device)
+        tokens = torch.tensor([0, *(index.get(c, 0) for c in self.vocabulary.tokens)], device=self.device)
+        return LanguageModel(model, tokens, index.get("\n"), self.lm_weight, self.length_bonus)
 
     @torch.no_grad()
     def readings(self, model: nn.Module, batch: Sequences) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from samoyed.features.filterbank import Filterbank, FilterbankState, masked, sta
 from samoyed.features.vocabulary import Vocabulary
 from samoyed.objectives import Mean
 from samoyed.reporting import transcripts as drawing
-from samoyed.settings import Count
+from samoyed.settings import Count, NonNegative
 from samoyed.sources import Source
 from samoyed.splitting import stratified
 from samoyed.stored import Stored
@@ -48,10 +48,15 @@ class AutomaticSpeechRecognition(Transcribing[Utterance]):
         augment: Whether training blots out stretches of time and of bands.
         beam_width: Prefixes kept in the search; 1 is the likeliest path.
         lexicon: Whether only words of the training split are written.
+        lm: A run of text-generation with tokens=characters, trained on a text with a transcript in each line, n-gram or network:
+            what is read is then ranked by log p of the network + lm_weight log p of the language model + length_bonus a symbol.
+        lm_weight: Weight of the language model.
+        length_bonus: What each symbol adds, against the language model's love of short readings.
 
     Examples:
         samoyed train automatic-speech-recognition recordings.tsv
         samoyed train automatic-speech-recognition LibriSpeech/ model=bilstm_ctc num_layers=4 hidden_size=320 epochs=30
+        samoyed train automatic-speech-recognition recordings.tsv lm=runs/text-generation/1 lm_weight=0.4
         samoyed predict runs/automatic-speech-recognition/1 recording.wav
     """
 
@@ -79,9 +84,13 @@ class AutomaticSpeechRecognition(Transcribing[Utterance]):
         augment: bool = True,
         beam_width: Count = 1,
         lexicon: bool = False,
+        lm: str | None = None,
+        lm_weight: NonNegative = 0.5,
+        length_bonus: NonNegative = 0.0,
     ) -> None:
         require("kaldi_native_fbank", "audio")
         require("jiwer", "audio")
+        self.lm, self.lm_weight, self.length_bonus = lm, lm_weight, length_bonus
         self.bands, self.stack, self.lowercase, self.augment = bands, stack, lowercase, augment
         self.beam_width, self.lexicon, self.left_out = beam_width, lexicon, 0
 

@@ -13,7 +13,7 @@ from samoyed.examples import TextLine
 from samoyed.features.lines import line, width
 from samoyed.features.vocabulary import Vocabulary
 from samoyed.reporting import transcripts as drawing
-from samoyed.settings import Count
+from samoyed.settings import Count, NonNegative
 from samoyed.sources import Source, one_file
 from samoyed.splitting import stratified
 from samoyed.stored import Stored
@@ -44,10 +44,15 @@ class TextLineRecognition(Transcribing[TextLine]):
         height: Rows that every line is brought to.
         beam_width: Prefixes kept in the search; 1 is the likeliest path.
         lexicon: Whether only lines are read whose words, parted by spaces, all stand in the training split.
+        lm: A run of text-generation with tokens=characters, trained on a text with a transcript in each line, n-gram or network:
+            what is read is then ranked by log p of the network + lm_weight log p of the language model + length_bonus a symbol.
+        lm_weight: Weight of the language model.
+        length_bonus: What each symbol adds, against the language model's love of short readings.
 
     Examples:
         samoyed train text-line-recognition lines.tsv
         samoyed train text-line-recognition postcodes/ height=24 lexicon=true epochs=40
+        samoyed train text-line-recognition lines.tsv lm=runs/text-generation/1 lm_weight=0.4
         samoyed predict runs/text-line-recognition/1 line.png
     """
 
@@ -66,8 +71,18 @@ class TextLineRecognition(Transcribing[TextLine]):
     watch = "loss"
     unit = "characters"
 
-    def __init__(self, *, height: Count = 32, beam_width: Count = 1, lexicon: bool = False) -> None:
+    def __init__(
+        self,
+        *,
+        height: Count = 32,
+        beam_width: Count = 1,
+        lexicon: bool = False,
+        lm: str | None = None,
+        lm_weight: NonNegative = 0.5,
+        length_bonus: NonNegative = 0.0,
+    ) -> None:
         require("jiwer", "audio")
+        self.lm, self.lm_weight, self.length_bonus = lm, lm_weight, length_bonus
         self.height, self.beam_width, self.lexicon, self.left_out = height, beam_width, lexicon, 0
 
     def split(self, parts: dict[str, list[TextLine]], seed: int) -> Split:

@@ -13,7 +13,7 @@ from samoyed.errors import UsageError
 from samoyed.plan import Plan
 from samoyed.reporting import tensorboard
 from samoyed.reporting.progress import Reporter
-from samoyed.run import build, count_parameters
+from samoyed.run import accompany, build, count_parameters
 from samoyed.tasks import Split, Task, to_device
 from samoyed.training import teaching, transfer
 from samoyed.training.gather import found, gather
@@ -54,6 +54,7 @@ def prepare(plan: Plan, reporter: Reporter, world: World = ALONE) -> Prepared:
     if trainer.tensorboard:
         tensorboard.needed()
     task: Task[Any, Any] = plan.task_form.load()(**plan.settled["task"])
+    accompany(task)
     crew = Crew(world.each, world.rank, world.here, reporter.track) if world.size > 1 else None
     with divided(crew):
         return _prepared(plan, trainer, task, device, reporter, world)

@@ -17,7 +17,7 @@ from samoyed.reporting.curves import curves
 from samoyed.reporting.figures import style
 from samoyed.reporting.page import write_report
 from samoyed.reporting.progress import duration
-from samoyed.run import as_json, count_parameters
+from samoyed.run import as_json, count_parameters, keep_companions
 from samoyed.sources._paths import plural
 from samoyed.stored import Compressed
 from samoyed.tasks import Picture, Task
@@ -56,10 +56,11 @@ def write_config(folder: Path, plan: Plan, compressed: Compressed | None = None)
 
 
 def write_weights(folder: Path, task: Task[Any, Any], trained: Trained) -> None:
-    """model.safetensors, last.safetensors, features.json."""
+    """model.safetensors, last.safetensors, features.json, and the runs that the task works with."""
     for name, weights in (("model", trained.best), ("last", trained.last)):
         write_bytes(folder / f"{name}.safetensors", save({k: v.cpu().contiguous() for k, v in weights.items()}))
     write_json(folder / "features.json", task.state())
+    keep_companions(task, folder)
 
 
 def write_results(

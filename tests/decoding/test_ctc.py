@@ -3,6 +3,7 @@
 import itertools
 import math
 from collections import defaultdict
+from typing import Any
 
 import pytest
 import torch
@@ -10,6 +11,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from samoyed.decoding.ctc import Lexicon, greedy, prefix_beam
+from samoyed.decoding.language import LanguageModel
+from samoyed.models.gru import GRULanguageModel
+from samoyed.models.lstm import LSTMLanguageModel
+from samoyed.models.ngram import Ngram
 
 
 def labelling(path: tuple[int, ...]) -> tuple[int, ...]:
@@ -111,3 +116,77 @@ def test_nothing_allowed_is_said_to_be_nothing() -> None:
 def test_width_is_checked() -> None:
     with pytest.raises(ValueError, match="at most width"):
         prefix_beam(frames(0), torch.full((4,), 6), width=2, n_best=3)
+
+
+def spoken(kind: str) -> LanguageModel:
+    """A language model of four tokens and the end of a line, over the symbols 1 to 3: n-grams of a text, or a network."""
+    draw = torch.Generator().manual_seed(5)
+    if kind == "ngram":
+        model: Any = Ngram(vocab_size=5, order=3)
+        model.fit(torch.randint(0, 5, (400,), generator=draw))
+    else:
+        torch.manual_seed(0)
+        language: Any = {"lstm": LSTMLanguageModel, "gru": GRULanguageModel}[kind]
+        model = language(vocab_size=5, embedding_size=4, hidden_size=6, num_layers=2, dropout=0.0).eval()
+        for parameter in model.parameters():
+            torch.nn.init.normal_(parameter, std=0.8)
+    return LanguageModel(model, torch.tensor([0, 3, 1, 2]), line=4, weight=0.7, bonus=0.35)
+
+
+@torch.no_grad()
+def said(language: LanguageModel, symbols: tuple[int, ...]) -> float:
+    """What the language model adds to a labelling, its end included: the whole line asked at once."""
+    stream = torch.tensor([[4, *(int(language.tokens[s]) for s in symbols), 4]])
+    log_probs = language.model(stream[:, :-1], None)[0].log_softmax(-1)
+    found = log_probs.gather(2, stream[:, 1:, None]).sum()
+    return language.weight * float(found) + language.bonus * len(symbols)
+
+
+@pytest.mark.parametrize("kind", ["ngram", "lstm", "gru"])
+@pytest.mark.parametrize("narrow", [False, True])
+def test_with_a_language_model_the_best_is_that_of_every_labelling(kind: str, narrow: bool) -> None:
+    """All labellings of 3 to 5 frames, scored by their paths and by the whole line in the model: a beam that drops nothing ranks them
+    so to 1e-4, and a narrow one never scores one above its due."""
+    language = spoken(kind)
+    log_probs, lengths = frames(6, time=5, symbols=4).float(), torch.tensor([5, 5, 4, 3])
+    found = prefix_beam(log_probs, lengths, width=6 if narrow else 400, n_best=6, language=language)
+    for row, length in enumerate(lengths.tolist()):
+        sums = by_paths(log_probs[row, :length].double())
+        whole = {s: math.log(p) + said(language, s) for s, p in sums.items()}
+        best = sorted(whole, key=lambda s: -whole[s])[:6]
+        for n in range(6):
+            symbols = tuple(found.symbols[row, n, : int(found.lengths[row, n])].tolist())
+            if narrow:
+                assert float(found.log_probs[row, n]) <= whole[symbols] + 1e-4
+            else:
+                assert symbols == best[n]
+                assert float(found.log_probs[row, n]) == pytest.approx(whole[symbols], abs=1e-4)
+
+
+def test_a_language_model_of_no_weight_changes_nothing() -> None:
+    language = spoken("ngram")
+    language.weight = language.bonus = 0.0
+    log_probs, lengths = frames(7, batch=10, time=12, symbols=4).float(), torch.full((10,), 12)
+    plain, with_ = prefix_beam(log_probs, lengths), prefix_beam(log_probs, lengths, language=language)
+    assert torch.equal(plain.symbols, with_.symbols)
+    assert torch.allclose(plain.log_probs, with_.log_probs)
+
+
+def test_a_language_model_and_a_lexicon_go_together() -> None:
+    language, allowed = spoken("ngram"), [[1, 2], [3], [2, 1, 3]]
+    log_probs, lengths = frames(8, symbols=4).float(), torch.tensor([6, 5, 4, 3])
+    found = prefix_beam(log_probs, lengths, width=50, lexicon=Lexicon.of(allowed, 4), language=language)
+    for row, length in enumerate(lengths.tolist()):
+        sums = by_paths(log_probs[row, :length].double())
+        whole = {tuple(s): math.log(sums[tuple(s)]) + said(language, tuple(s)) for s in allowed if tuple(s) in sums}
+        assert tuple(found.symbols[row, 0, : int(found.lengths[row, 0])].tolist()) == max(whole, key=lambda s: whole[s])
+
+
+def test_what_lies_beside_a_sequence_does_not_change_it() -> None:
+    language = spoken("lstm")
+    log_probs, lengths = frames(9, batch=5, time=9, symbols=4).float(), torch.tensor([9, 4, 6, 1, 8])
+    together = prefix_beam(log_probs, lengths, language=language)
+    for row in range(5):
+        alone = prefix_beam(log_probs[row : row + 1, : lengths[row]], lengths[row : row + 1], language=language)
+        assert torch.allclose(alone.log_probs[0], together.log_probs[row], atol=1e-5)
+        assert alone.symbols[0, 0].tolist() == together.symbols[row, 0, : alone.symbols.shape[2]].tolist()
