@@ -19,6 +19,7 @@ _SLOW = 60  # recipes that take longer than this many seconds, or need data, hav
 _REPORTS = {
     "handwriting-synthesis": ("drawings", "bias", "expected", "window", "curves"),
     "image-classification": ("confusion", "mistakes", "filters", "calibration", "curves"),
+    "image-similarity": ("roc", "likeness", "neighbours", "map", "curves"),
     "sequence-tagging": ("tagged", "confusion", "classes", "curves"),
     "text-classification": ("confusion", "classes", "weights", "mistakes", "keywords", "calibration", "curves"),
     "text-generation": ("samples", "surprise", "ngrams", "curves"),

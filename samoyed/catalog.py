@@ -38,6 +38,7 @@ class Form:
     doc: str
     attributes: dict[str, Any]
     parameters: tuple[Parameter, ...]
+    methods: tuple[str, ...] = ()
 
     @property
     def sizes(self) -> tuple[str, ...]:
@@ -112,7 +113,8 @@ def task(name: str) -> Form:
 def models_for(task_form: Form) -> dict[str, Form]:
     """The models that fit a task, its default first.
 
-    A model fits if the task supplies every size that its constructor requires, and one of those is an output size.
+    A model fits if the task supplies every size that its constructor requires, and one of those is an output size; a task that
+    `descends` takes none that is fitted to classes.
     """
     outputs = set(task_form.attributes["outputs"])
     supplied = outputs | set(task_form.attributes["inputs"])
@@ -120,7 +122,8 @@ def models_for(task_form: Form) -> dict[str, Form]:
     for name, entry in models().items():
         for form in entry.forms:
             needed = set(form.sizes)
-            if needed <= supplied and needed & outputs:
+            fitted = "fit" in form.methods and task_form.attributes.get("descends", False)
+            if needed <= supplied and needed & outputs and not fitted:
                 fitting[name] = form
                 break
     default = task_form.attributes["model"]
@@ -193,15 +196,17 @@ def _form(node: ast.ClassDef, module: str, imports: dict[str, str]) -> Form:
     doc = ast.get_docstring(node) or ""
     attributes = _literals(node.body)
     own = next((n for n in node.body if isinstance(n, ast.FunctionDef) and n.name == "__init__"), None)
+    methods = tuple(n.name for n in node.body if isinstance(n, ast.FunctionDef))
     if own is not None:
-        return Form(node.name, module, doc, attributes, _parameters(own, doc))
+        return Form(node.name, module, doc, attributes, _parameters(own, doc), methods)
     for base in node.bases:  # a constructor that is inherited from another file of the project
         if isinstance(base, ast.Name) and base.id in imports:
             path = _ROOT.parent / Path(*imports[base.id].split(".")).with_suffix(".py")
             for form in _read(path).forms if path.is_file() else ():
                 if form.name == base.id:
-                    return Form(node.name, module, doc, {**form.attributes, **attributes}, form.parameters)
-    return Form(node.name, module, doc, attributes, ())
+                    both = (*form.methods, *methods)
+                    return Form(node.name, module, doc, {**form.attributes, **attributes}, form.parameters, both)
+    return Form(node.name, module, doc, attributes, (), methods)
 
 
 def _parameters(init: ast.FunctionDef, doc: str) -> tuple[Parameter, ...]:

@@ -42,6 +42,37 @@ def stratified(
     return Split(train, valid, test, "; ".join([f"{', '.join(named)} as named"] * bool(named) + rules))
 
 
+def by_identity(parts: dict[str, list[Any]], seed: int, *, label: Callable[[Any], str]) -> Split:
+    """30 % of the identities, at most 1,000, for the test, and 20 % of the rest for validation, at least two each, drawn by `seed`;
+    all examples of an identity stay together.
+
+    Splits that the user named are kept as they are. Raises DataError where there are too few identities.
+    """
+    pool = parts["all"] if "all" in parts else parts["train"]
+    rules = [f"{', '.join(name for name in ('train', 'valid', 'test') if name in parts)} as named"] * (
+        "all" not in parts
+    )
+    names = sorted({label(example) for example in pool})
+    random.Random(f"identities {seed}").shuffle(names)
+    drawn: dict[str, list[str]] = {}
+    for split, share, most in (("test", 0.3, 1000), ("valid", 0.2, 1000)):
+        if split not in parts:
+            count = min(most, max(2, round(share * len(names))))
+            drawn[split], names = names[:count], names[count:]
+            rules.append(f"{split}: {count} identities, drawn with seed {seed}")
+    if len(names) < 2 or not pool:
+        needed = 2 + 2 * len(drawn)
+        raise DataError(
+            f"{len(names) + sum(map(len, drawn.values()))} identities are too few to learn from some and to hold others out",
+            remedy=f"give at least {needed}, each with several pictures, or name the splits yourself",
+        )
+    of = {name: split for split, some in drawn.items() for name in some}
+    made: dict[str, list[Any]] = {"train": [], "valid": [*parts.get("valid", [])], "test": [*parts.get("test", [])]}
+    for example in pool:
+        made[of.get(label(example), "train")].append(example)
+    return Split(made["train"], made["valid"], made["test"], "; ".join(rules))
+
+
 def tail(count: int, test: float = 0.2, valid: float = 0.1) -> tuple[int, int]:
     """Where validation and test begin in an ordered series of `count`: the last 20 % are the test, the 10 % before it
     validation.

@@ -63,7 +63,7 @@ def test_surnames_are_no_pictures(
     if form != "files":
         untouched(surnames[form].parent)
     text = complaint(command("train", "image-classification", surnames[form]), 1)
-    needed = "image-classification learns from pictures: give a folder that holds one folder of pictures per class"
+    needed = "image-classification and image-similarity learn from pictures: give a folder that holds one folder of pictures per class"
     assert text.startswith(
         f"{surnames[form]}: {found}; {needed} (photos/cat/1.png, photos/dog/7.jpg), or a CSV with the columns"
     )

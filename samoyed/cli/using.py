@@ -60,8 +60,15 @@ def give_answers(opened: Any, run: Path, answers: list[dict[str, Any]], out: Pat
     if out is not None:
         many = [out] if len(answers) == 1 else [out.with_stem(f"{out.stem}-{i}") for i in range(1, len(answers) + 1)]
         found["written"] = [str(opened.write(answer, path)) for answer, path in zip(answers, many, strict=True)]
-    written = [f"written  {path}" for path in found.get("written", [])]
-    give(found, as_json, lambda: "\n".join([*(opened.task.say(answer) for answer in answers), *written]))
+    lines = [opened.task.say(answer) for answer in answers]
+    verified = getattr(opened.task, "verified", None)
+    if verified is not None and len(answers) > 1:  # a task that compares says so of each two
+        found["pairs"] = verified(answers)
+        for pair in found["pairs"]:
+            said = "the same" if pair["same"] else "different"
+            lines.append(f"{' and '.join(pair['pictures'])}: {said}  ({pair['likeness']:.2f})")
+    lines += [f"written  {path}" for path in found.get("written", [])]
+    give(found, as_json, lambda: "\n".join(lines))
 
 
 def serve(

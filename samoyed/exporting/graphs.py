@@ -39,7 +39,8 @@ class Pictures(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Normalised as in training, and seen in as many views as the run's answers."""
         logits: Tensor = self.task.viewed(self.model, (images.float() - self.mean) * self.scale)
-        return logits.float().softmax(-1)
+        probs: Tensor = self.task.probs(logits.float())
+        return probs
 
 
 class Forecasts(nn.Module):

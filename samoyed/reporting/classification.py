@@ -75,7 +75,7 @@ def mistakes(log_probs: Tensor, labels: Tensor, classes: list[str], images: Tens
     for cell in axes.flat:
         cell.axis("off")
     for cell, i in zip(axes.flat, ranked, strict=False):
-        _show(cell, images[i])
+        show(cell, images[i])
         truth = classes[labels[i]] if labels[i] >= 0 else "unseen class"
         cell.set_title(f"{truth} → {classes[answers[i]]}\n{math.exp(best[i]):.0%} sure", fontsize=8, loc="center")
     caption = "True class → answer, with the probability given to it: where the network is wrong and most certain."
@@ -139,6 +139,7 @@ def calibration(log_probs: Tensor, labels: Tensor, bins: int = 10, noun: str = "
     return Picture("calibration", "Is it as sure as it is right?", caption, drawn)
 
 
-def _show(cell: "object", image: Tensor) -> None:
+def show(cell: "object", image: Tensor) -> None:
+    """Draws uint8 [C, H, W] into a cell of a figure."""
     shown = image[0].numpy() if image.shape[0] == 1 else image.permute(1, 2, 0).numpy()
     cell.imshow(shown, cmap="gray", vmin=0, vmax=255, interpolation="nearest")  # type: ignore[attr-defined]

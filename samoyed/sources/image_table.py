@@ -1,4 +1,7 @@
-"""A CSV of pictures and labels: a column of paths, relative to the CSV, and a column of class names."""
+"""A CSV of pictures and labels: a column of paths, relative to the CSV, and a column of class names.
+
+In a column called labels or tags a cell may be empty: such a picture has none of several labels.
+"""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +14,7 @@ from samoyed.sources._tables import SUFFIXES, Table, read_table
 
 _PATHS = ("path", "file", "filename", "file_name", "filepath", "image", "picture")
 _LABELS = ("label", "class", "category", "target")
+_SEVERAL = ("labels", "tags", "classes", "categories")
 
 
 class ImageTable(Source):
@@ -23,10 +27,15 @@ class ImageTable(Source):
         super().__init__(path)
         self.longest_side = longest_side
         table = read_table(path)
-        paths, labels = (table.column(name) for name in _columns(table))
+        names = _columns(table)
+        paths, labels = (table.column(name) for name in names)
         empty = next((row for row, label in enumerate(labels) if not label.strip()), None)
-        if empty is not None:
-            raise DataError("this row has no label", where=table.at(empty), remedy="fill it in, or remove the row")
+        if empty is not None and names[1].lower() not in _SEVERAL:
+            raise DataError(
+                "this row has no label",
+                where=table.at(empty),
+                remedy="fill it in, or remove the row; where pictures have any number of labels, call the column labels",
+            )
         self._note_near_twins(set(labels))
         found = [_located(path.parent, cell) for cell in paths]
         if all(file is None for file in found):
@@ -70,7 +79,9 @@ class ImageTable(Source):
 def _columns(table: Table) -> tuple[str, str]:
     """The names of the columns of paths and labels. Raises DataError where one is missing."""
     lower = {name.lower(): name for name in reversed(table.header)}
-    path, label = (next((lower[name] for name in names if name in lower), None) for names in (_PATHS, _LABELS))
+    path, label = (
+        next((lower[name] for name in names if name in lower), None) for names in (_PATHS, _LABELS + _SEVERAL)
+    )
     if path is None and label is None:
         problem = f"has the columns {table.columns()}, and lists no pictures"
     elif path is None or label is None:

@@ -31,7 +31,9 @@ B = TypeVar("B", bound=tuple[Tensor, ...])
 class Metric:
     """How a pooled mean is reported: its unit, which way is better, and what is done to the mean (sqrt, exp, or nothing).
 
-    `pooled` computes a figure that is no mean, such as BLEU, from the sums [K] of its statistics over all examples.
+    `pooled` computes a figure that is no mean, such as BLEU, from the sums [K] of its statistics over all examples. `whole` is for
+    one that depends on all examples at once, such as a ranking: given their rows [N, K], it makes a function of how often each
+    counts [N].
     """
 
     unit: str
@@ -39,6 +41,7 @@ class Metric:
     shown_as: str = "mean"
     percent: bool = False
     pooled: Callable[[NDArray[np.float64]], float] | None = None
+    whole: Callable[[NDArray[np.float64]], Callable[[NDArray[np.float64]], float]] | None = None
 
     def show(self, mean: float) -> float:
         """The reported value of a pooled mean, in `unit`."""
@@ -73,7 +76,7 @@ class Task(ABC, Generic[E, B]):
     Attributes: sample names the embedded data; example the kind of raw datum; model the default; inputs and outputs the sizes
     a model may ask for, of which it must ask for one output; defaults the trainer's settings that suit this task; watch the
     metric that chooses the best weights; by_heart whether the objective of a few examples can fall towards 0, which noise in
-    the targets forbids; unit what is counted in examples per second;
+    the targets forbids; descends whether models that are fitted instead are left out; unit what is counted in examples per second;
     remeasured how many training examples are measured again at the end; taught whether its networks give logits of classes, from which
     others can learn; generates what `samoyed generate` takes besides seeds
     where nothing is said, empty where the task writes nothing.
@@ -85,8 +88,9 @@ class Task(ABC, Generic[E, B]):
     inputs: ClassVar[tuple[str, ...]]
     outputs: ClassVar[tuple[str, ...]]
     defaults: ClassVar[dict[str, Any]] = {}
-    watch: ClassVar[str] = "loss"
+    watch: str = "loss"
     by_heart: ClassVar[bool] = True
+    descends: ClassVar[bool] = False
     unit: ClassVar[str] = "examples"
     remeasured: ClassVar[int] = 10_000
     generates: ClassVar[dict[str, Any]] = {}

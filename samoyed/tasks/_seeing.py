@@ -55,7 +55,10 @@ def seen(task: Any, model: nn.Module, rows: Any) -> list[Picture]:
     """For the report, of test pictures: the maps of one, and what each layer does not mind in many."""
     first = rows.images[:1]
     drawn = layer_maps(model, first[0].cpu(), task.pixels.normalise(first), "A test picture")
-    probed = invariance(task, model, rows.images, rows.labels)
+    classes = (
+        torch.full((0,), -1) if rows.labels.is_floating_point() else rows.labels
+    )  # several labels are no one class
+    probed = invariance(task, model, rows.images, classes)
     return [picture for picture in (drawn, probed) if picture is not None]
 
 

@@ -13,6 +13,7 @@ from samoyed.training.world import ALONE, World
 
 OVERFLOWN = 1.7976931348623157e308  # what stands for a figure that is infinite
 _RESAMPLES = 1000
+_WORK = 10**8  # numbers that the resamples of a figure of all rows go through, where they would be more than 200
 _Z = 1.959963984540054  # the normal quantile of 97.5 %
 
 
@@ -96,6 +97,8 @@ def pool(entries: NDArray[np.float64], metric: Metric, interval: bool = True) ->
     examples of a text or series depend on each other, so that there the interval is a lower bound on the doubt.
     """
     with np.errstate(all="ignore"):
+        if metric.whole is not None:
+            return _pool_whole(entries, metric, interval)
         return (_pool if metric.pooled is None else _pool_statistics)(entries, metric, interval)
 
 
@@ -108,6 +111,20 @@ def _pool_statistics(entries: NDArray[np.float64], metric: Metric, interval: boo
         draws = np.random.default_rng(0).multinomial(len(rows), [1 / len(rows)] * len(rows), _RESAMPLES)
         low, high = np.quantile([metric.pooled(sums) for sums in draws @ rows], (0.025, 0.975))
     value, low, high = (_finite(float(figure)) for figure in (value, min(low, value), max(high, value)))
+    return Result(value, low, high, metric.unit, metric.better, len(rows))
+
+
+def _pool_whole(entries: NDArray[np.float64], metric: Metric, interval: bool) -> Result:
+    """A figure of all rows [N, K] at once, which are the totals; the interval is the bootstrap percentile."""
+    assert metric.whole is not None
+    rows = entries[0].reshape(entries.shape[1], -1)
+    figure = metric.whole(rows)
+    value = low = high = figure(np.ones(len(rows)))
+    if interval and len(rows) > 1:
+        resamples = max(200, min(_RESAMPLES, _WORK // rows.size))
+        draws = np.random.default_rng(0).multinomial(len(rows), [1 / len(rows)] * len(rows), resamples)
+        low, high = np.quantile([figure(draw.astype(float)) for draw in draws], (0.025, 0.975))
+    value, low, high = (_finite(float(found)) for found in (value, min(low, value), max(high, value)))
     return Result(value, low, high, metric.unit, metric.better, len(rows))
 
 

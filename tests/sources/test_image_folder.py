@@ -201,7 +201,7 @@ def test_only_empty_classes(tmp_path: Path) -> None:
     (tmp_path / "cat").mkdir()
     (tmp_path / "dog").mkdir()
     assert refused(tmp_path).startswith(
-        ": holds 2 empty folders, and no pictures that can be read; image-classification learns"
+        ": holds 2 empty folders, and no pictures that can be read; image-classification and image-similarity learn"
     )
 
 
@@ -221,7 +221,7 @@ def test_classes_of_text(tmp_path: Path) -> None:
         (tmp_path / name / "2.txt").write_text("words")
     text = refused(tmp_path)
     assert text.startswith(
-        ": holds 3 folders with 6 .txt files, and no pictures that can be read; image-classification learns from"
+        ": holds 3 folders with 6 .txt files, and no pictures that can be read; image-classification and image-similarity learn"
     )
     assert "one folder of pictures per class" in text
 

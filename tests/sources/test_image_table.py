@@ -157,7 +157,7 @@ def test_labels_that_differ_only_by_capitals_are_noted(table: Table) -> None:
         ("where,label\n0.png,a\n", ": has no column called path; its columns are where, label"),
         (
             "name,language\nAhn,Korean\n",
-            ": has the columns name, language, and lists no pictures; image-classification learns from",
+            ": has the columns name, language, and lists no pictures; image-classification and image-similarity learn from",
         ),
         (
             "path,label\nx.png,a\ny.png,b\n",
@@ -198,3 +198,9 @@ def test_splits_may_be_tables(table: Table, tmp_path: Path, paint: Paint) -> Non
     assert list(sources) == ["train", "valid", "test"]
     assert all(len(list(source.examples())) == 1 for source in sources.values())
     assert not sources["train"].notes
+
+
+def test_a_column_of_labels_may_have_empty_cells(table: Table) -> None:
+    assert labels(table("path,labels\n0.png,a;b\n1.png,\n2.png,c\n")) == ["a;b", "", "c"]
+    with pytest.raises(DataError, match="call the column labels"):
+        labels(table("path,label\n0.png,a\n1.png,\n"))

@@ -152,7 +152,7 @@ def test_a_folder_with_one_fitting_file(folder: Folder) -> None:
         (
             "Image",
             "model.pt",
-            "image-classification learns from pictures: give a folder that holds one folder of pictures per class",
+            "image-classification and image-similarity learn from pictures: give a folder that holds one folder of pictures per class",
         ),
         ("Series", "x.json", "time-series-forecasting learns from series of numbers: give a CSV with a header"),
     ],

@@ -6,6 +6,7 @@ export async function show(make, answer, beside, why) {
   const parts = [];
   if (answer.label !== undefined) parts.push(make("p", { className: "first", id: "label" }, String(answer.label)));
   if (answer.text !== undefined) parts.push(make("p", { className: "first", id: "text" }, answer.text || "(nothing)"));
+  if (Array.isArray(answer.labels)) parts.push(make("p", { className: "first", id: "label" }, answer.labels.join(", ") || "no label"));
   if (answer.probs) parts.push(bars(make, answer.probs));
   if (Array.isArray(answer.weights) && Array.isArray(answer.weights[0])) {
     parts.push(words(make, answer.weights.map(([text, weight]) => ({ text: `${text} `, weight }))));
@@ -17,7 +18,7 @@ export async function show(make, answer, beside, why) {
     if (answer.next) parts.push(make("h2", {}, "Likeliest next"), bars(make, answer.next));
   }
   if (Array.isArray(answer.strokes)) parts.push(ink(answer));
-  const drawn = ["strokes", "given", "input", "label", "probs", "forecast", "low", "high", "times", "target", "beginning", "continuation", "next", "weights", "weights by", "text", "words"];
+  const drawn = ["strokes", "given", "input", "label", "labels", "probs", "forecast", "low", "high", "times", "target", "beginning", "continuation", "next", "weights", "weights by", "text", "words"];
   const rest = Object.entries(answer).filter(([name]) => !drawn.includes(name));
   const several = rest.filter(([, value]) => lists(value)), plain = rest.filter(([, value]) => !lists(value));
   if (plain.length) parts.push(table(make, plain));
