@@ -3,7 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from itertools import islice
+from itertools import groupby, islice
 
 UNKNOWN = "\N{REPLACEMENT CHARACTER}"
 _WORD = re.compile(r"\w+(?:['’]\w+)*|[^\w\s]")
@@ -47,6 +47,18 @@ class Lexicon:
         """Tokens -> their indices."""
         get = self.index.get
         return [get(token.lower() if self.lower else token, 0) for token in tokens]
+
+
+def shape(word: str) -> str:
+    """What a word looks like, as a token that no text holds: capitals X, small letters x, digits 0, runs written once, other marks
+    as they are, and its last letter, which in many languages tells its kind (compare Collobert 2011, section 6.1).
+
+    >>> shape("ConfigParser"), shape("max_length"), shape("3"), shape("running")
+    ('\ufffdXxXx-r', '\ufffdx_x-h', '\ufffd0', '\ufffdx-g')
+    """
+    kinds = ("X" if c.isupper() else "x" if c.isalpha() else "0" if c.isdigit() else c for c in word[:40])
+    runs = "".join(kind for kind, _ in groupby(kinds))[:12]
+    return f"{UNKNOWN}{runs}" + (f"-{word[-1].lower()}" if word[-1:].isalpha() else "")
 
 
 def split(text: str, kind: str, most: int | None = None) -> list[str]:

@@ -13,6 +13,7 @@ from samoyed.examples import Series
 from samoyed.features.scale import ScaleState
 from samoyed.stored import Stored
 from samoyed.tasks._calendar import Cycle
+from samoyed.tasks._intervals import Levels
 
 
 class Windows(NamedTuple):
@@ -36,6 +37,7 @@ class State(Stored):
     scale: ScaleState
     calendar: list[Cycle] = []
     band: list[Annotated[float, Ge(0)]] | None
+    levels: Levels = Levels()
 
     @model_validator(mode="after")
     def _fits(self) -> Self:

@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from samoyed.errors import DataError, printable
 from samoyed.examples import TaggedText
-from samoyed.features.lexicon import Lexicon, split
+from samoyed.features.lexicon import Lexicon, shape, split
 from samoyed.layers.texts import mask_of
 from samoyed.objectives import Mean, full
 from samoyed.reporting import classification, tags, texts
@@ -56,6 +56,7 @@ class SequenceTagging(Task[TaggedText, Tagged]):
         max_length: Tokens of a text that are read, from its beginning.
         min_count: Times that a token must be in the training texts; rarer ones share one symbol.
         vocab_limit: Most tokens the vocabulary may have.
+        shapes: Whether a token outside the vocabulary is told by its shape: its capitals, digits, marks and last letter.
         vectors: A file of word vectors (word2vec's or GloVe's format) that the embedding begins from.
         fixed_vectors: Whether the embedding then stays as it is.
 
@@ -88,11 +89,12 @@ class SequenceTagging(Task[TaggedText, Tagged]):
         max_length: Span = 400,
         min_count: Count = 2,
         vocab_limit: Count = 50_000,
+        shapes: bool = True,
         vectors: str | None = None,
         fixed_vectors: bool = False,
     ) -> None:
         self.lowercase, self.max_length = lowercase, max_length
-        self.min_count, self.vocab_limit = min_count, vocab_limit
+        self.min_count, self.vocab_limit, self.shapes = min_count, vocab_limit, shapes
         self.vectors, self.fixed_vectors = vectors, fixed_vectors
 
     def split(self, parts: dict[str, list[TaggedText]], seed: int) -> Split:
@@ -125,8 +127,11 @@ class SequenceTagging(Task[TaggedText, Tagged]):
                 where=examples[0].origin.rpartition(":")[0],
                 remedy="the last column must be the tag",
             )
-        read = (e.tokens[: self.max_length] for e in examples)
-        self.lexicon = Lexicon.learn(read, "words", self.lowercase, self.vocab_limit, self.min_count)
+        read = [e.tokens[: self.max_length] for e in examples]
+        given = "words", self.lowercase, self.vocab_limit, self.min_count
+        self.lexicon = Lexicon.learn(read, *given)
+        if self.shapes:  # what is rare is learned by its shape, as what is unknown will be read
+            self.lexicon = Lexicon.learn([self._told(row) for row in read], *given)
 
     def state(self) -> dict[str, Any]:
         return {"tags": self.tags, "lower": self.lexicon.lower, "tokens": self.lexicon.tokens}
@@ -144,7 +149,7 @@ class SequenceTagging(Task[TaggedText, Tagged]):
     def collate(self, examples: Sequence[TaggedText]) -> Tagged:
         index = {name: i for i, name in enumerate(self.tags)}
         most = self.max_length
-        tokens, lengths = padded([self.lexicon.encode(e.tokens[:most]) for e in examples])
+        tokens, lengths = padded([self.lexicon.encode(self._told(e.tokens[:most])) for e in examples])
         given = [e.tags if e.tags is not None else ("O",) * len(e.tokens) for e in examples]
         return Tagged(tokens, lengths, padded([[index.get(tag, -1) for tag in row[:most]] for row in given], -1)[0])
 
@@ -152,6 +157,11 @@ class SequenceTagging(Task[TaggedText, Tagged]):
         return batches(data, data.lengths, batch_size, seed, epoch)
 
     def objective(self, model: nn.Module, batch: Tagged) -> Mean:
+        """Cross-entropy of each tag, or the loss of whole texts that a model brings."""
+        own: Any = getattr(model, "loss", None)
+        if own is not None:
+            total = own(batch.tokens.long(), batch.lengths, batch.tags.long().clamp(min=0))
+            return Mean(total, batch.lengths.sum().float())
         logits = full(model(batch.tokens.long(), batch.lengths))
         mask = mask_of(batch.lengths, logits.shape[1])
         return Mean(
@@ -166,7 +176,7 @@ class SequenceTagging(Task[TaggedText, Tagged]):
 
     def metrics(self, model: nn.Module, batch: Tagged) -> dict[str, Mean]:
         log_probs = full(model(batch.tokens.long(), batch.lengths)).log_softmax(-1)
-        true, said = batch.tags.long(), log_probs.argmax(-1)
+        true, said = batch.tags.long(), _said(model, batch, log_probs)
         mask = mask_of(batch.lengths, true.shape[1])
         surprise = -log_probs.gather(-1, true.clamp(min=0)[..., None])[..., 0]
         count = batch.lengths.float()
@@ -191,7 +201,8 @@ class SequenceTagging(Task[TaggedText, Tagged]):
         tokens, lengths = rows.tokens.long().to(self.device), rows.lengths.to(self.device)
         model.eval()
         probs = full(model(tokens, lengths)).softmax(-1)[0]
-        best, tags_ = (part.tolist() for part in probs.max(-1))
+        said = _said(model, Tagged(tokens, lengths, rows.tags), probs[None])[0]
+        best, tags_ = probs.gather(-1, said[:, None])[:, 0].tolist(), said.tolist()
         words = example.tokens[: self.max_length]
         pairs = [[word, self.tags[tag], round(p, 6)] for word, tag, p in zip(words, tags_, best, strict=True)]
         return {"input": " ".join(words), "tags": pairs, "spans": self._spans(words, tags_)}
@@ -212,11 +223,12 @@ class SequenceTagging(Task[TaggedText, Tagged]):
             mask = mask_of(batch.lengths, batch.tokens.shape[1])
             flat.append(log_probs[mask].cpu())
             truth.append(batch.tags[mask].cpu())
+            answers = _said(model, batch, log_probs)
             for row, length in enumerate(batch.lengths.tolist()):
                 example = split.test[at]
                 at += 1
                 if len(drawn) < 14 and length > 3 and example.tags is not None:
-                    said = [self.tags[i] for i in log_probs[row, :length].argmax(-1).tolist()]
+                    said = [self.tags[i] for i in answers[row, :length].tolist()]
                     drawn.append(list(zip(example.tokens, said, example.tags, strict=False)))
         log_probs, labels = torch.cat(flat), torch.cat(truth)
         names = [printable(tag) for tag in self.tags]
@@ -225,6 +237,11 @@ class SequenceTagging(Task[TaggedText, Tagged]):
             classification.confusion(log_probs, labels, names, "tokens"),
             texts.classes(log_probs, labels, names, "tokens"),
         ]
+
+    def _told(self, tokens: Sequence[str]) -> list[str]:
+        """Tokens, those that the lexicon does not have by their shape."""
+        known, lower = self.lexicon.index, self.lexicon.lower
+        return [t if not self.shapes or (t.lower() if lower else t) in known else shape(t) for t in tokens]
 
     def _spans(self, words: Sequence[str], numbers: list[int]) -> list[list[str]]:
         """[kind, text] of each span; none where tags mark none."""
@@ -240,3 +257,10 @@ class SequenceTagging(Task[TaggedText, Tagged]):
             for i, begin in enumerate(begins)
             if begin
         ]
+
+
+def _said(model: nn.Module, batch: Tagged, log_probs: Tensor) -> Tensor:
+    """The tags that are answered, int64 [B, T]: the likeliest of each token, or those that a model chooses together."""
+    best: Any = getattr(model, "best", None)
+    found: Tensor = log_probs.argmax(-1) if best is None else best(batch.tokens.long(), batch.lengths)
+    return found

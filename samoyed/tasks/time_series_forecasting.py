@@ -19,7 +19,7 @@ from samoyed.sources.series_table import SeriesTable, following, season_of
 from samoyed.splitting import tail
 from samoyed.tasks import Metric, Picture, Split, Task, _why
 from samoyed.tasks._calendar import Cycle, cycles_of, features_of
-from samoyed.tasks._intervals import half_widths
+from samoyed.tasks._intervals import Levels, half_widths
 from samoyed.tasks._windows import State, Windows, columns_of, part, refuse_short, said, unfolded
 
 
@@ -32,7 +32,7 @@ class TimeSeriesForecasting(Task[Series, Windows]):
     Splits: as named (train, valid, test), else in order of time: the last 20 % of the rows are the test, the 10 % before them
     validation. A window belongs to the split that holds all of its future; its past may reach back before the split.
     Every window of the test split is forecast, so that its figures are a back-test from every origin; intervals are conformal, from
-    the validation errors, and their coverage and width are reported beside the error.
+    the validation errors, as wide as those are at the level of the forecast; their coverage and width are reported beside the error.
     Each window is seen relative to its last value, and positive series that grow are seen as logarithms.
 
     Args:
@@ -85,7 +85,7 @@ class TimeSeriesForecasting(Task[Series, Windows]):
     ) -> None:
         self.target, self.horizon, self.context, self.season = target, horizon, context, season
         self.which, self.transform, self.gaps = inputs, transform, gaps
-        self.calendar, self.coverage = calendar, coverage
+        self.calendar, self.coverage, self.levels = calendar, coverage, Levels()
         self.cycles: list[Cycle] = []
         self.band: list[float] | None = None
 
@@ -130,16 +130,15 @@ class TimeSeriesForecasting(Task[Series, Windows]):
         self.scale = Scale.learn(np.concatenate([columns_of(e, self.columns) for e in examples]), self.transform)
 
     def state(self) -> dict[str, Any]:
-        sizes = {"horizon": self.steps_ahead, "context": self.steps_back, "season": self.period}
-        learned = {"scale": self.scale.state(), "calendar": self.cycles, "band": self.band}
+        sizes = {"horizon": self.steps_ahead, "context": self.steps_back, "season": self.period, "band": self.band}
+        learned = {"scale": self.scale.state(), "calendar": self.cycles, "levels": self.levels.model_dump()}
         return {"target": self.column, "columns": self.columns, **sizes, **learned}
 
     def restore(self, state: dict[str, Any]) -> None:
         found = State.model_validate(state)
-        self.column, self.columns = found.target, found.columns
+        self.column, self.target, self.columns, self.levels = found.target, found.target, found.columns, found.levels
         self.steps_ahead, self.steps_back, self.period = found.horizon, found.context, found.season
         self.scale, self.cycles, self.band = Scale(**found.scale.model_dump()), found.calendar, found.band
-        self.target = self.column
 
     def sizes(self) -> dict[str, Any]:
         features = len(self.columns) + 2 * len(self.cycles)
@@ -222,13 +221,15 @@ class TimeSeriesForecasting(Task[Series, Windows]):
         return past[:, -1:, 0].expand(-1, self.steps_ahead), past[:, self.steps_back - season + ahead % season, 0]
 
     def calibrate(self, model: nn.Module, valid: Windows) -> None:
-        """The band: half the width of the interval for each step ahead, scaled."""
-        off = torch.cat([self.forecast(model, b.past) - b.future for b in self.batches(valid, 512)])
-        self.band = half_widths(off, self.coverage).tolist()
+        """The band: half the width of the interval for each step ahead, scaled, and how it follows the forecast's level."""
+        forecasts = torch.cat([self.forecast(model, b.past) for b in self.batches(valid, 512)])
+        errors = forecasts - torch.cat([b.future for b in self.batches(valid, 512)])
+        self.levels = Levels.learned(forecasts, errors)
+        self.band = half_widths(errors, self.coverage, self.levels.of(forecasts)).tolist()
 
     def interval(self, forecast: Tensor) -> tuple[Tensor, Tensor]:
         """Scaled forecasts [..., horizon] -> the ends of their intervals in the data's units."""
-        band = torch.tensor(self.band, device=forecast.device)
+        band = torch.tensor(self.band, device=forecast.device) * self.levels.of(forecast)
         return self.scale.backward(forecast - band), self.scale.backward(forecast + band)
 
     def read(self, raw: Any) -> Series:

@@ -16,7 +16,7 @@ from samoyed.examples import Series
 from samoyed.exporting.graphs import graph_of
 from samoyed.reporting.forecasting import by_origin
 from samoyed.tasks._calendar import cycles_of, features, moments_of, shares
-from samoyed.tasks._intervals import half_widths
+from samoyed.tasks._intervals import Levels, half_widths
 from samoyed.tasks.time_series_forecasting import TimeSeriesForecasting
 
 HOURLY = [(dt.datetime(2023, 12, 25) + dt.timedelta(hours=5 * i)).isoformat(" ", "minutes") for i in range(3000)]
@@ -165,6 +165,42 @@ def test_intervals_hold_their_share_where_errors_are_alike(coverage: float) -> N
         width = half_widths(errors[:20], coverage)
         held.append(float((errors[20:].abs() <= width).float().mean()))
     assert np.mean(held) == pytest.approx(coverage, abs=0.025)
+
+
+def test_levels_are_means_over_equal_parts_in_a_straight_line() -> None:
+    draw = np.random.default_rng(2)
+    forecasts = draw.normal(size=(70, 5))
+    errors = draw.normal(size=(70, 5)) * np.exp(forecasts)
+    scores = (np.abs(errors) / np.sqrt((errors**2).mean(0))).ravel()
+    parts = np.array_split(np.argsort(forecasts.ravel()), 4)  # of 70 windows, 16 or more to a level
+    at = [forecasts.ravel()[part].mean() for part in parts]
+    factors = [max(0.1, scores[part].mean() / scores.mean()) for part in parts]
+    levels = Levels.learned(torch.from_numpy(forecasts), torch.from_numpy(errors))
+    asked = np.linspace(-4, 4, 50).reshape(10, 5)
+    np.testing.assert_allclose(levels.of(torch.from_numpy(asked)).numpy(), np.interp(asked, at, factors), rtol=1e-9)
+    again = Levels.model_validate_json(levels.model_dump_json())
+    assert again == levels
+
+
+def test_few_windows_and_exact_forecasts_have_no_levels() -> None:
+    assert Levels.learned(torch.randn(31, 4), torch.randn(31, 4)).of(torch.randn(2, 4)).tolist() == [[1.0] * 4] * 2
+    assert Levels.learned(torch.randn(64, 4), torch.zeros(64, 4)) == Levels()
+
+
+def test_intervals_follow_a_series_to_levels_where_it_errs_more() -> None:
+    """Errors in proportion to the level, and a test that is higher than the calibration: one width for all holds too little."""
+    draw = torch.Generator().manual_seed(1)
+    held: dict[str, list[float]] = {"levels": [], "one width": []}
+    for _ in range(60):
+        low, high = (torch.rand(200, 3, generator=draw) * (top - 1) + 1 for top in (8, 10))
+        high = 4 + 0.6 * high
+        calibration, test = (f * torch.randn(f.shape, generator=draw) for f in (low, high))
+        levels = Levels.learned(low, calibration)
+        width = half_widths(calibration, 0.8, levels.of(low)) * levels.of(high)
+        held["levels"].append(float((test.abs() <= width).float().mean()))
+        held["one width"].append(float((test.abs() <= half_widths(calibration, 0.8)).float().mean()))
+    assert np.mean(held["one width"]) < 0.70
+    assert 0.74 < np.mean(held["levels"]) < 0.84
 
 
 def test_coverage_and_width_are_counted_value_by_value(tmp_path: Path) -> None:

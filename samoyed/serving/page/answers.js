@@ -5,7 +5,7 @@ const SHOWN = 10;
 export async function show(make, answer, beside, why) {
   const parts = [];
   if (answer.label !== undefined) parts.push(make("p", { className: "first", id: "label" }, String(answer.label)));
-  if (answer.text !== undefined) parts.push(make("p", { className: "first", id: "text" }, answer.text || "(nothing)"));
+  if (answer.text !== undefined && !answer.strokes) parts.push(make("p", { className: "first", id: "text" }, answer.text || "(nothing)"));
   if (Array.isArray(answer.labels)) parts.push(make("p", { className: "first", id: "label" }, answer.labels.join(", ") || "no label"));
   if (answer.probs) parts.push(bars(make, answer.probs));
   if (Array.isArray(answer.weights) && Array.isArray(answer.weights[0])) {
