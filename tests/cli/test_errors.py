@@ -68,7 +68,7 @@ USAGE = [
     ("train image-classification {photos} --out {photos}/cat", "would be written into the data folder"),
     ("train image-classification {photos} --out {image}", "is there already; name a new folder with --out DIR"),
     ("train image-classification {photos} --out {book}", "is there already"),
-    ("models image", "did you mean image-captioning or image-classification?"),
+    ("models image", "did you mean image-captioning or image-classification"),
     ("describe lennet", "did you mean lenet?"),
     ("describe {long}", "choose one of"),
     ("reproduce digit", "did you mean digits?"),
@@ -86,7 +86,7 @@ USAGE = [
 DATA = [
     ("train image-classification {photos}x", "did you mean"),
     ("train image-classification lenet", "to choose the model, write model=lenet"),
-    ("train image-classification {book}", "learns from pictures"),
+    ("train image-classification {book}", "learn from pictures"),
     ("train image-classification {prices}", "has the columns month, price, and lists no pictures"),
     ("train text-generation {picture}", "is a PNG picture, not text"),
     ("train time-series-forecasting {book}", "learns from series of numbers"),
