@@ -109,7 +109,7 @@ def test_describe_prints_it(command):
         (("alexnet", "stem=large", "--input", "3x40x40"), "at least 63 x 63"),
         (("lenet", "depht=3", "--input", "1x8x8"), "no setting called 'depht'"),
         (("lenet", "width=2"), "--input"),
-        (("lstm", "--input", "1x8x8"), "takes no picture"),
+        (("seq2seq", "--input", "1x8x8"), "takes no picture"),
         (("image-classification", "--input", "1x8x8"), "takes no picture"),
     ],
 )

@@ -221,7 +221,7 @@ def test_tied_embeddings_write_and_read(size: int) -> None:
 def test_variational_dropout_is_the_same_at_every_step(kind: str, engine: str, monkeypatch: pytest.MonkeyPatch) -> None:
     model = LANGUAGE[kind](vocab_size=7, embedding_size=40, hidden_size=50, num_layers=2, dropout=0.5, variational=True)
     if engine == "torch":
-        monkeypatch.setattr("samoyed.layers.recurrence.stack.available", lambda: False)
+        monkeypatch.setattr("samoyed.layers.recurrence.stack.available", lambda _: False)
     else:
         model.recurrent.engine = engine
     seen: list[torch.Tensor] = []
@@ -258,7 +258,7 @@ def test_weight_dropout_is_of_the_recurrent_weights(kind: str, engine: str, monk
     """With all of U left out, as a network whose U is 0; in evaluation, nothing is."""
     model = LANGUAGE[kind](vocab_size=7, hidden_size=6, weight_dropout=0.999999).train()
     if engine == "torch":
-        monkeypatch.setattr("samoyed.layers.recurrence.stack.available", lambda: False)
+        monkeypatch.setattr("samoyed.layers.recurrence.stack.available", lambda _: False)
     else:
         model.recurrent.engine = engine
     bare = LANGUAGE[kind](vocab_size=7, hidden_size=6)

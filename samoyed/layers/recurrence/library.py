@@ -50,6 +50,11 @@ def _available(device: str = "cpu") -> bool:
 available: Callable[..., bool] = torch.compiler.assume_constant_result(_available)  # type: ignore[no-untyped-call]
 
 
+def narrowed(x: torch.Tensor) -> bool:
+    """Whether autocast is on where x is; a tensor without numbers ("meta") is nowhere."""
+    return not x.is_meta and torch.is_autocast_enabled(x.device.type)
+
+
 @functools.cache
 def _load() -> ctypes.CDLL | None:
     for path in build.FOLDER.glob("_kernels*.so"):

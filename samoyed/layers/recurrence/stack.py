@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
 from samoyed.layers.recurrence.cells import Cell, LSTMCell, State, Weights
-from samoyed.layers.recurrence.library import available
+from samoyed.layers.recurrence.library import available, narrowed
 from samoyed.layers.recurrence.reference import scan
 
 Engine = Literal["auto", "kernel", "reference"]
@@ -180,7 +180,7 @@ class Recurrent(nn.Module):
     def _rows(self, x: Tensor, sizes: Sequence[int], batch_sizes: Tensor | None, hx: Any) -> tuple[Tensor, Any]:
         """All layers over x [N, I], whose rows are ordered by time -> ([N, D R], state)."""
         weight: Tensor = self._weights("_l0").weight_ih
-        if torch.is_autocast_enabled(x.device.type):
+        if narrowed(x):
             x = x.to(weight.dtype)
         if x.shape[-1] != self.input_size or x.dtype != weight.dtype:
             raise ValueError(
@@ -195,9 +195,7 @@ class Recurrent(nn.Module):
             )
         same = self.engine == "auto" and self.cell.is_torchs
         same = same and not (self.proj_size and x.device.type == "cpu")  # a plain loop there, and a warning
-        narrow = same and (
-            torch.is_autocast_enabled(x.device.type) or x.dtype != torch.float32
-        )  # torch.nn's run in bfloat16
+        narrow = same and (narrowed(x) or x.dtype != torch.float32)  # torch.nn's run in bfloat16
         kernel = self.engine != "reference" and applies and not narrow
         kernel = kernel and (self.engine == "kernel" or (len(sizes) >= _STEPS and available(x.device.type)))
         locked = self.variational and self.training and self.dropout > 0
@@ -241,7 +239,7 @@ class Recurrent(nn.Module):
         if [tuple(part.shape) for part in parts] != shapes:
             found = ", ".join(str(list(part.shape)) for part in parts)
             raise ValueError(f"the state must have shape {' and '.join(map(str, map(list, shapes)))}, not {found}")
-        if any(part.dtype != x.dtype for part in parts) and not torch.is_autocast_enabled(x.device.type):
+        if any(part.dtype != x.dtype for part in parts) and not narrowed(x):
             raise ValueError(f"the state must be {x.dtype}, as the input")
         return tuple(part.to(x.dtype) for part in parts)
 
