@@ -34,6 +34,7 @@ ROWS: dict[str, tuple[Callable[..., Any], Callable[..., Any] | None]] = {
     "relu": (lambda *a, **k: RNN(*a, nonlinearity="relu", **k), lambda *a: nn.RNN(*a, nonlinearity="relu")),
     "peephole": (lambda *a, **k: LSTM(*a, peephole=True, **k), None),
     "coupled": (lambda *a, **k: LSTM(*a, forget="coupled", **k), None),
+    "layer_norm": (lambda *a, **k: LSTM(*a, layer_norm=True, **k), None),
     "no_forget": (lambda *a, **k: LSTM(*a, forget="none", **k), None),
     "gru_before": (lambda *a, **k: GRU(*a, reset="before", **k), None),
     "lengths": (LSTM, nn.LSTM),

@@ -81,10 +81,12 @@ class RecurrentLanguageModel(nn.Module):
 
 
 class RecurrentForecaster(nn.Module):
-    """past [B, T, F] -> future [B, horizon]: all steps ahead at once, from the last hidden state.
+    """past [B, T, F] -> future [B, horizon]: all steps ahead at once, from the last hidden state; or from every step's.
 
-    Equations: (h_t, state_t) = core(x_t, state_{t-1}); y = W h_T + b.
+    Equations: (h_t, state_t) = core(x_t, state_{t-1}); y_t = W h_t + b, of which the last is the forecast.
     """
+
+    state_axis: ClassVar[int] = 1  # where the batch is in the state
 
     def __init__(
         self,
@@ -102,8 +104,10 @@ class RecurrentForecaster(nn.Module):
         self.dropout = nn.Dropout(dropout)
         self.output = nn.Linear(hidden_size, horizon)
 
-    def forward(self, past: Tensor) -> Tensor:
-        """past [B, T, F] -> future [B, horizon]."""
-        hidden, _ = self.recurrent(past)
-        future: Tensor = self.output(self.dropout(hidden[:, -1]))
-        return future
+    def forward(self, past: Tensor, state: Any = None, every: bool = False) -> Any:
+        """past [B, T, F] -> future [B, horizon]; for `every` step, from a `state` as returned before or None -> (futures
+        [B, T, horizon], state)."""
+        hidden, state = self.recurrent(past, state)
+        if every:
+            return self.output(self.dropout(hidden)), state
+        return self.output(self.dropout(hidden[:, -1]))

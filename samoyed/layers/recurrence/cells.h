@@ -161,10 +161,41 @@ INLINE void F(gru_before_row)(int64_t hidden, float *gates, float *h, float *y) 
     }
 }
 
+/* What comes back to the gates and the cell before from `carried`, the gradient at one vector of the cell; the output gate aside. */
+INLINE void F(gates_back)(int kind, int64_t hidden, int64_t unit, F(mask) m, const float *gates, const float *peephole, VEC old,
+                          VEC carried, float *dc, float *d, float *dp) {
+    int64_t G = (kind == LSTM ? 2 : 1) * hidden;
+    VEC i = LOAD(gates), g = LOAD(gates + G), d_i = carried * (kind == LSTM_COUPLED ? g - old : g) * (i - i * i);
+    STORE(d + G, carried * i * (1.0f - g * g));
+    if (kind == LSTM) {
+        VEC f = LOAD(gates + hidden), d_f = carried * old * (f - f * f);
+        STORE(d + hidden, d_f);
+        carried *= f;
+        if (peephole) {
+            carried += d_f * LOAD(peephole + hidden);
+            STORE(dp + hidden, LOAD(dp + hidden) + d_f * old);
+        }
+    } else if (kind == LSTM_COUPLED) {
+        carried *= 1.0f - i;
+    }
+    if (peephole) {
+        carried += d_i * LOAD(peephole);
+        STORE(dp, LOAD(dp) + d_i * old);
+    }
+    STORE(d, d_i);
+    STORE(dc, carried);
+}
+
+#include "normed.h"
+
 INLINE void F(step)(int kind, const recurrence *r, int64_t first, int64_t from, int64_t rows) {
     int64_t H = r->hidden, G = GATES[kind] * H;
     float *gates = r->gates + first * G, *extra = r->extra ? r->extra + first * H : 0, *y = r->y + first * H, *h = r->h + from * H;
     const float *candidate = r->packed + (2 * H + WIDTH - 1) / WIDTH * WIDTH * H;
+    if (IS_LSTM(kind) && r->norm) {
+        F(normed_step)(kind, r, first, from, rows);
+        return;
+    }
     F(multiply)(r->packed, kind < GRU_AFTER ? G : 2 * H, H, h, H, gates, G, rows, 1);
     if (kind == GRU_AFTER) {
         for (int64_t i = 0; i < rows; i++)
@@ -226,8 +257,7 @@ INLINE void F(lstm_back)(int kind, int64_t hidden, const float *gates, const flo
                          const float *dy, const float *dh, float *dc, float *d, float *dp) {
     int64_t G = (kind == LSTM ? 2 : 1) * hidden, O = G + hidden;
     FOR_UNITS(hidden) {
-        VEC i = LOAD(gates), g = LOAD(gates + G), o = LOAD(gates + O), new = LOAD(c), old = LOAD(c_before), t = F(tanh)(new);
-        VEC back = LOAD(dh), carried = LOAD(dc);
+        VEC o = LOAD(gates + O), new = LOAD(c), t = F(tanh)(new), back = LOAD(dh), carried = LOAD(dc);
         if (dy) back += LOAD(dy);
         VEC d_o = back * t * (o - o * o);
         carried += back * o * (1.0f - t * t);
@@ -235,26 +265,8 @@ INLINE void F(lstm_back)(int kind, int64_t hidden, const float *gates, const flo
             carried += d_o * LOAD(peephole + G);
             STORE(dp + G, LOAD(dp + G) + d_o * new);
         }
-        VEC d_i = carried * (kind == LSTM_COUPLED ? g - old : g) * (i - i * i);
-        STORE(d + G, carried * i * (1.0f - g * g));
-        if (kind == LSTM) {
-            VEC f = LOAD(gates + hidden), d_f = carried * old * (f - f * f);
-            STORE(d + hidden, d_f);
-            carried *= f;
-            if (peephole) {
-                carried += d_f * LOAD(peephole + hidden);
-                STORE(dp + hidden, LOAD(dp + hidden) + d_f * old);
-            }
-        } else if (kind == LSTM_COUPLED) {
-            carried *= 1.0f - i;
-        }
-        if (peephole) {
-            carried += d_i * LOAD(peephole);
-            STORE(dp, LOAD(dp) + d_i * old);
-        }
-        STORE(d, d_i);
         STORE(d + O, d_o);
-        STORE(dc, carried);
+        F(gates_back)(kind, hidden, unit, m, gates, peephole, LOAD(c_before), carried, dc, d, dp);
     }
 }
 
@@ -301,16 +313,20 @@ INLINE void F(add_rows)(const float *d, int64_t width, int64_t rows, float *sums
 
 INLINE void F(step_back)(int kind, const recurrence *r, int64_t t, int64_t from, int64_t rows, float *sums) {
     int64_t H = r->hidden, G = GATES[kind] * H, D = DGATES[kind] * H, row = r->first[t] + from, base, limit;
+    int64_t here = row - r->first[r->begin];
     const float *gates = r->gates + row * G, *extra = r->extra ? r->extra + row * H : 0, *dy = r->dy ? r->dy + row * H : 0;
     const float *history = kind < LSTM || kind >= GRU_AFTER ? r->y : r->extra;
     const float *start = kind < LSTM || kind >= GRU_AFTER ? r->h0 : r->c0;
-    float *d = r->dgates + (row - r->first[r->begin]) * D, *dh = r->h + from * H, *scratch = r->scratch + from * H;
+    float *d = r->dgates + here * D, *dh = r->h + from * H, *scratch = r->scratch + from * H;
     before(r, t, &base, &limit);
 #define BEFORE(i) (from + (i) < limit ? history + (base + from + (i)) * H : start + (from + (i)) * H)
     for (int64_t i = 0; i < rows; i++) {
         const float *above = dy ? dy + i * H : 0;
         if (kind == RNN_TANH || kind == RNN_RELU)
             F(rnn_back)(kind, H, r->y + (row + i) * H, above, dh + i * H, d + i * D);
+        else if (IS_LSTM(kind) && r->norm)
+            F(normed_back)(kind, r, gates + i * G, r->product + (row + i) * G, r->scale[row + i], extra + i * H, BEFORE(i), above,
+                           dh + i * H, r->c + (from + i) * H, d + i * D, sums + D, r->dproduct + (here + i) * G);
         else if (kind < GRU_AFTER)
             F(lstm_back)(kind, H, gates + i * G, r->peephole, extra + i * H, BEFORE(i), above, dh + i * H,
                          r->c + (from + i) * H, d + i * D, sums + D);
@@ -320,7 +336,7 @@ INLINE void F(step_back)(int kind, const recurrence *r, int64_t t, int64_t from,
             F(gru_before_back)(H, gates + i * G, BEFORE(i), above, dh + i * H, d + i * D);
     }
     if (kind < GRU_AFTER) {
-        F(multiply)(r->packed, H, G, d, D, dh, H, rows, 0);
+        F(multiply)(r->packed, H, G, IS_LSTM(kind) && r->norm ? r->dproduct + here * G : d, G, dh, H, rows, 0);
     } else if (kind == GRU_AFTER) {
         F(multiply)(r->packed, H, G, d + H, D, dh, H, rows, 1);
     } else {
@@ -341,12 +357,13 @@ INLINE void F(backward_as)(int kind, const recurrence *r, int64_t from, int64_t 
 }
 
 static void F(backward)(const recurrence *r, int64_t share, int64_t from, int64_t to) {
-    int64_t peepholes = !r->peephole ? 0 : r->cell == LSTM ? 3 : 2;
-    float *sums = r->sums + share * (DGATES[r->cell] + peepholes) * r->hidden;
+    int64_t peepholes = !r->peephole ? 0 : r->cell == LSTM ? 3 : 2, norms = r->norm ? GATES[r->cell] + 2 : 0;
+    float *sums = r->sums + share * (DGATES[r->cell] + peepholes + norms) * r->hidden;
     EACH_KIND(F(backward_as), r, from, to, sums)
 }
 
 #undef PANEL
+#undef NORM_EPSILON
 #undef ROWS
 #undef FOR_UNITS
 #undef TILE

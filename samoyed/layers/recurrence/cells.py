@@ -60,6 +60,11 @@ class RNNCell:
         """Whether torch.nn has this cell."""
         return self.lags == 1
 
+    @property
+    def on_gpus(self) -> bool:
+        """Whether the kernels for GPUs, of cells that torch.nn lacks, have this one."""
+        return False
+
     def extra(self, hidden: int) -> dict[str, tuple[int, ...]]:
         """Shapes of the parameters that torch.nn's cell does not have, by their fields in Weights."""
         return {"weight_lags": (hidden, (self.lags - 1) * hidden)} if self.lags > 1 else {}
@@ -105,12 +110,17 @@ class LSTMCell:
     def kernel(self) -> str | None:
         """The kernel that computes this cell, or None."""
         names = {"gate": "lstm", "none": "lstm_no_forget", "coupled": "lstm_coupled"}
-        return None if self.layer_norm or self.projected else names[self.forget]
+        return None if self.projected else names[self.forget]
 
     @property
     def is_torchs(self) -> bool:
         """Whether torch.nn has this cell."""
         return self.forget == "gate" and not self.peephole and not self.layer_norm
+
+    @property
+    def on_gpus(self) -> bool:
+        """Whether the kernels for GPUs, of cells that torch.nn lacks, have this one."""
+        return not self.is_torchs and not self.layer_norm
 
     def extra(self, hidden: int) -> dict[str, tuple[int, ...]]:
         """Shapes of the parameters that torch.nn's cell does not have, by their fields in Weights."""
@@ -174,6 +184,11 @@ class GRUCell:
     def is_torchs(self) -> bool:
         """Whether torch.nn has this cell."""
         return self.reset == "after"
+
+    @property
+    def on_gpus(self) -> bool:
+        """Whether the kernels for GPUs, of cells that torch.nn lacks, have this one."""
+        return not self.is_torchs
 
     def extra(self, hidden: int) -> dict[str, tuple[int, ...]]:
         """Shapes of the parameters that torch.nn's cell does not have, by their fields in Weights."""

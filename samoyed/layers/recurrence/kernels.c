@@ -15,6 +15,7 @@
  * used is decided when the library is loaded. Sums run in an order that depends neither on the number of threads nor on the
  * tiles, so a sequence gets the same numbers in every batch.
  */
+#include <math.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -23,6 +24,7 @@
 #endif
 
 enum { RNN_TANH, RNN_RELU, LSTM, LSTM_NO_FORGET, LSTM_COUPLED, GRU_AFTER, GRU_BEFORE };
+#define IS_LSTM(kind) ((kind) >= LSTM && (kind) < GRU_AFTER)
 
 /* One call. B sequences, H hidden units, G gates per unit, N rows. Rows of an array that covers only steps begin .. end - 1
  * count from first[begin]; all others from 0. The fields are mirrored in kernel.py. */
@@ -44,6 +46,13 @@ typedef struct {
     float *dgates;          /* [n, D H] of these steps: gradients before the nonlinearities; D as in `widths` */
     float *sums;            /* [threads, D H + P H]: sums over rows of dgates, then of the peepholes' gradients; added to */
     float *scratch;         /* [B, H] GRU_BEFORE */
+    /* An LSTM whose product and cell are normalised; norm is null for all others. */
+    const float *norm, *norm_bias;     /* [G H]: the gain of U h; its shift or null */
+    const float *norm_c, *norm_c_bias; /* [H]: the gain of the cell, and its shift */
+    const float *input;     /* [n, G H] forward: W x normalised, of these steps; `gates` then takes the gates' values alone */
+    float *product;         /* [n, G H]: U h less its mean over its deviation. Forward: of these steps; backward: all */
+    float *scale;           /* [n]: one over the deviation of U h. Forward: of these steps; backward: all */
+    float *dproduct;        /* [n, G H] of these steps: gradients at U h. Then `sums` go on: [G H] of norm, [H] of norm_c, [H] of its shift */
 } recurrence;
 
 static const int GATES[] = {1, 1, 4, 3, 3, 3, 3};

@@ -28,7 +28,8 @@ class Call(ctypes.Structure):
             (name, ctypes.c_void_p)
             for name in ("first", "packed", "peephole", "bias", "gates", "extra", "y", "h", "c", "h0", "c0")
         ),
-        *((name, ctypes.c_void_p) for name in ("dy", "dgates", "sums", "scratch")),
+        *((name, ctypes.c_void_p) for name in ("dy", "dgates", "sums", "scratch", "norm", "norm_bias", "norm_c")),
+        *((name, ctypes.c_void_p) for name in ("norm_c_bias", "input", "product", "scale", "dproduct")),
     ]
 
 

@@ -61,7 +61,7 @@ class Recurrent(nn.Module):
         if engine not in ("auto", "kernel", "reference"):
             raise ValueError(f"engine must be 'auto', 'kernel' or 'reference', not {engine!r}")
         if engine == "kernel" and cell.kernel is None:
-            raise ValueError("there is no kernel for layer normalisation, projections or lags; use engine='auto'")
+            raise ValueError("there is no kernel for projections or lags; use engine='auto'")
         self.cell, self.engine = cell, engine
         self.input_size, self.hidden_size, self.num_layers = input_size, hidden_size, num_layers
         self.proj_size = proj_size
@@ -187,7 +187,7 @@ class Recurrent(nn.Module):
                 f"the input must have {self.input_size} features of {weight.dtype}, not {x.shape[-1]} of {x.dtype}"
             )
         states = self._states(x, hx, sizes[0])
-        known = x.device.type == "cpu" or (x.device.type == "cuda" and not self.cell.is_torchs)
+        known = x.device.type == "cpu" or (x.device.type == "cuda" and self.cell.on_gpus)
         applies = self.cell.kernel is not None and known and x.dtype in _TAKEN
         if self.engine == "kernel" and not applies:
             raise ValueError(
@@ -205,7 +205,9 @@ class Recurrent(nn.Module):
         if same and not kernel and not self.bidirectional:
             run = partial(self._layer_by_torch, sizes, batch_sizes)
         if kernel:
-            run = partial(self._by_kernel, _starts(sizes, batch_sizes))
+            from samoyed.layers.recurrence.layer import by_kernel
+
+            run = partial(by_kernel, self.cell, _starts(sizes, batch_sizes))
         ends: list[State] = []
         answers: list[Tensor] = []
         for number, suffix in enumerate(self._suffixes):
@@ -264,19 +266,6 @@ class Recurrent(nn.Module):
     ) -> tuple[Tensor, State]:
         y, ends = self._by_torch(x, sizes, batch_sizes, tuple(part[None] for part in state), [weights])
         return y, tuple(end[0] for end in (ends if isinstance(ends, tuple) else (ends,)))
-
-    def _by_kernel(
-        self, first: Tensor, x: Tensor, weights: Weights, state: State, reverse: bool
-    ) -> tuple[Tensor, State]:
-        """One layer in one direction; first int64 [T + 1] is the first row of each step."""
-        from samoyed.layers.recurrence.kernel import recurrence
-
-        kind = x.dtype
-        used = tuple(t if t is None else t.float() for t in (x, *weights[:4], weights.weight_peephole, *state))
-        keep = torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in used)
-        h0, c0 = used[6], used[7] if len(state) > 1 else None
-        y, h, c, *_ = recurrence(*used[:6], h0, c0, first, self.cell.kernel, reverse, keep)
-        return y.to(kind), tuple(part.to(kind) for part in ((h, c) if len(state) > 1 else (h,)))
 
 
 def _each(state: Any, change: Any) -> Any:

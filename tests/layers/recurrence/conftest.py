@@ -19,14 +19,16 @@ CELLS: dict[str, Callable[..., Any]] = {
     "lstm_no_forget_peephole": lambda *a, **k: LSTM(*a, forget="none", peephole=True, **k),
     "lstm_coupled": lambda *a, **k: LSTM(*a, forget="coupled", **k),
     "lstm_coupled_peephole": lambda *a, **k: LSTM(*a, forget="coupled", peephole=True, **k),
+    "lstm_layer_norm": lambda *a, **k: LSTM(*a, layer_norm=True, **k),
+    "lstm_layer_norm_no_forget": lambda *a, **k: LSTM(*a, layer_norm=True, forget="none", **k),
+    "lstm_layer_norm_peephole": lambda *a, **k: LSTM(*a, layer_norm=True, peephole=True, **k),
+    "lstm_layer_norm_coupled_peephole": lambda *a, **k: LSTM(*a, layer_norm=True, forget="coupled", peephole=True, **k),
     "gru": GRU,
     "gru_before": lambda *a, **k: GRU(*a, reset="before", **k),
 }
 IN_PYTORCH: dict[str, Callable[..., Any]] = {
     "rnn_two_lags": lambda *a, **k: RNN(*a, lags=2, **k),
     "rnn_relu_three_lags": lambda *a, **k: RNN(*a, nonlinearity="relu", lags=3, **k),
-    "lstm_layer_norm": lambda *a, **k: LSTM(*a, layer_norm=True, **k),
-    "lstm_layer_norm_coupled_peephole": lambda *a, **k: LSTM(*a, layer_norm=True, forget="coupled", peephole=True, **k),
     "lstm_projected": lambda *a, **k: LSTM(*a, proj_size=2, **k),
 }
 

@@ -8,7 +8,7 @@ from samoyed.layers.recurrence import gpu
 from samoyed.layers.recurrence.reference import scan
 from tests.layers.recurrence.conftest import CELLS
 
-NAMES = [name for name in CELLS if not CELLS[name](1, 1).cell.is_torchs]
+NAMES = [name for name in CELLS if CELLS[name](1, 1).cell.on_gpus]
 
 
 def error(name: str, sizes: list[int], reverse: bool) -> float:

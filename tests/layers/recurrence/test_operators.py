@@ -38,19 +38,22 @@ def test_derivatives_of_the_reference(any_cell: Callable[..., Any]) -> None:
 @pytest.mark.parametrize("reverse", [False, True])
 @pytest.mark.parametrize("sizes", [[3, 3, 3, 3, 3], [4, 3, 3, 1]])
 def test_opcheck(cell: Callable[..., Any], sizes: list[int], reverse: bool) -> None:
-    from samoyed.layers.recurrence import kernel
+    from samoyed.layers.recurrence import kernel, normed
 
     torch.manual_seed(0)
     layer = cell(3, 5)
     w = layer._weights("_l0")
     first = torch.tensor([0, *sizes]).cumsum(0)
     h, *c = (part[0] for part in parts(start(layer, sizes[0])))
-    inputs = (
-        torch.randn(sum(sizes), 3, requires_grad=True), *w[:4], w.weight_peephole,
-        h.detach().requires_grad_(), c[0].detach().requires_grad_() if c else None,
-        first, layer.cell.kernel, reverse, True,
-    )  # fmt: skip
-    torch.library.opcheck(kernel.recurrence, inputs)
+    states = (h.detach().requires_grad_(), c[0].detach().requires_grad_() if c else None)
+    rest = (w.weight_peephole, *states, first, layer.cell.kernel, reverse, True)
+    if getattr(layer.cell, "layer_norm", False):
+        a = torch.randn(sum(sizes), len(w.weight_hh), requires_grad=True)
+        own = (w.weight_hh, w.bias_hh, w.weight_norm_hh, w.weight_norm_c, w.bias_norm_c)
+        torch.library.opcheck(normed.normed_recurrence, (a, *own, *rest))
+    else:
+        x = torch.randn(sum(sizes), 3, requires_grad=True)
+        torch.library.opcheck(kernel.recurrence, (x, *w[:4], *rest))
 
 
 @with_kernels
@@ -147,7 +150,7 @@ def test_layers_are_copied_and_saved(any_cell: Callable[..., Any], tmp_path: Any
         (lambda: LSTM(3, 5, proj_size=5), "smaller than hidden_size"),
         (lambda: LSTM(3, 5, forget="some"), "forget must be 'gate', 'none' or 'coupled', not 'some'"),
         (lambda: LSTM(3, 5, forget="none", forget_bias=1.0), "forget_bias needs forget='gate'"),
-        (lambda: LSTM(3, 5, layer_norm=True, engine="kernel"), "no kernel for layer normalisation"),
+        (lambda: LSTM(3, 5, proj_size=2, engine="kernel"), "no kernel for projections or lags"),
         (lambda: GRU(3, 5, reset="never"), "reset must be 'after' or 'before', not 'never'"),
         (lambda: RNN(3, 5, nonlinearity="sine"), "nonlinearity must be 'tanh' or 'relu', not 'sine'"),
         (lambda: RNN(3, 5, engine="gpu"), "engine must be"),
