@@ -28,9 +28,9 @@ from samoyed.tasks._pen import Drawings, Single, State, given_offsets, offsets_o
 class HandwritingSynthesis(Task[Drawing, Drawings]):
     """Write as a pen does: predict each point of a drawing from those before it, and from a text if there is one.
 
-    Raw data: JSONL with strokes and perhaps text in each line, or Quick, Draw!'s ndjson. Reported as nats per point, lower is
-    better, beside one normal distribution for all points alike; as the error of the expected point, beside the last movement
-    made again; and as the share of points at which the pen's lift is guessed wrongly.
+    Raw data: JSONL with strokes and perhaps text in each line, Quick, Draw!'s ndjson, InkML, or the IAM On-Line database. Reported
+    as nats per point, lower is better, beside one normal distribution for all points alike; as the error of the expected point,
+    beside the last movement made again; and as the share of points at which the pen's lift is guessed wrongly.
 
     Splits: as named (train, valid, test), else drawn by the seed: 20 % for the test, at most 10,000, and of what remains 10 % for
     validation, at most 5,000. Densities are of offsets divided by their deviation in the training split.
