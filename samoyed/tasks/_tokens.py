@@ -1,7 +1,6 @@
-"""What a text is to a language model: a batch of tokens, and the state that is carried from one to the next."""
+"""What a text is to a language model: a batch of tokens."""
 
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -19,17 +18,3 @@ class Tokens(NamedTuple):
 def as_tokens(tokens: Tensor, fresh: bool = True, scored: bool = True) -> Tokens:
     """[B, T + 1], with the same facts for each row."""
     return Tokens(tokens, *(torch.full((len(tokens),), fact, device=tokens.device) for fact in (fresh, scored)))
-
-
-def along(state: Any, change: Callable[[Tensor], Tensor]) -> Any:
-    """The state with every tensor of it changed."""
-    if isinstance(state, Tensor):
-        return change(state)
-    return None if state is None else tuple(along(part, change) for part in state)
-
-
-def joined(states: list[Any], axis: int) -> Any:
-    """One state from those of several parts of a batch."""
-    if isinstance(states[0], Tensor):
-        return torch.cat(states, axis)
-    return None if states[0] is None else tuple(joined(list(parts), axis) for parts in zip(*states, strict=True))

@@ -3,6 +3,7 @@
 from typing import Annotated, Any, NamedTuple, Self
 
 import numpy as np
+import torch
 from annotated_types import Ge, Le, MinLen
 from numpy.typing import NDArray
 from pydantic import model_validator
@@ -11,8 +12,9 @@ from torch import Tensor
 from samoyed.errors import DataError
 from samoyed.examples import Series
 from samoyed.features.scale import ScaleState
+from samoyed.sources.series_table import following
 from samoyed.stored import Stored
-from samoyed.tasks._calendar import Cycle
+from samoyed.tasks._calendar import Cycle, features_of
 from samoyed.tasks._intervals import Levels
 
 
@@ -80,6 +82,27 @@ def refuse_short(name: str, series: Series, context: int, horizon: int) -> None:
 def unfolded(values: Tensor, length: int) -> Tensor:
     """values [T, F] -> every run of `length` steps [T - length + 1, length, F], as a view."""
     return values.unfold(0, length, 1).transpose(1, 2)
+
+
+def last_of(task: Any, example: Series) -> Tensor:
+    """What a model of the forecasting `task` sees of a series, [T, F], scaled. Raises DataError where its values are too few, or
+    have no logarithm."""
+    reach = task.steps_back
+    values: Tensor = task.scale.forward(torch.from_numpy(columns_of(example, task.columns)[-reach:])).float()
+    if len(values) < reach:
+        raise DataError(f"has {len(values)} rows, and the model sees {reach}", where=example.origin)
+    if not bool(values.isfinite().all()):
+        raise DataError("holds values that are not positive, and training took their logarithm", where=example.origin)
+    if task.cycles:
+        times = [*example.times[-reach:], *following(example.times, task.steps_ahead)]
+        values = torch.cat([values, features_of(times, task.cycles, example.origin)[task.steps_ahead :]], 1)
+    return values
+
+
+def steps_of(past: Tensor, columns: int) -> Tensor:
+    """past [B, T, F], `columns` of the series and what the calendar says -> [B, T - 1, F], each step's difference from the one before."""
+    values, told = past.tensor_split([columns], 2)
+    return torch.cat([values.diff(dim=1), told[:, 1:]], 2)
 
 
 def said(answer: dict[str, Any], coverage: float) -> str:

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Iterator, Sequence
-from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
@@ -25,8 +24,9 @@ from samoyed.sources import Source, no_such_path
 from samoyed.stored import Stored
 from samoyed.tasks import Metric, Picture, Split, Task
 from samoyed.tasks._cache import Cache
+from samoyed.tasks._carried import along, in_parts
 from samoyed.tasks._ngrams import bits_by_order
-from samoyed.tasks._tokens import Tokens, along, as_tokens, joined
+from samoyed.tasks._tokens import Tokens, as_tokens
 
 _UNITS = {"characters": "character", "words": "word", "subwords": "subword"}
 _LIMITS = {"characters": None, "words": 30_000, "subwords": 4_000}
@@ -188,13 +188,7 @@ class TextGeneration(Task[Text, Tokens]):
 
     def parts(self, model: nn.Module, batch: Tokens, pieces: int) -> Iterator[Tokens]:
         """Micro-batches of some streams each, every one with the state that those streams carry."""
-        axis = self.carried_axis(model)
-        whole, carried = None if bool(batch.fresh[0]) else self.carried, []
-        for rows in torch.arange(len(batch.tokens), device=batch.tokens.device).chunk(pieces):
-            self.carried = along(whole, partial(torch.index_select, dim=axis, index=rows))
-            yield Tokens(*(tensor[rows] for tensor in batch))
-            carried.append(self.carried)
-        self.carried = joined(carried, axis)
+        return in_parts(self, model, batch, batch.fresh, pieces)
 
     @property
     def reported(self) -> dict[str, Metric]:

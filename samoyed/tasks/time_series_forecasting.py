@@ -10,20 +10,21 @@ from torch import Tensor, nn
 from samoyed.errors import DataError
 from samoyed.examples import Series
 from samoyed.features.scale import Scale
-from samoyed.objectives import Mean, full, squared_error
+from samoyed.objectives import Mean, full
 from samoyed.reporting import forecasting
 from samoyed.settings import Count, Share
 from samoyed.sources import Source, one_file
 from samoyed.sources._arrays import series_of
 from samoyed.sources.series_table import SeriesTable, following, season_of
 from samoyed.splitting import tail
-from samoyed.tasks import Metric, Picture, Split, Task, _why
+from samoyed.tasks import Metric, Picture, Split, _why
 from samoyed.tasks._calendar import Cycle, cycles_of, features_of
 from samoyed.tasks._intervals import Levels, half_widths
-from samoyed.tasks._windows import State, Windows, columns_of, part, refuse_short, said, unfolded
+from samoyed.tasks._stretches import Stretches
+from samoyed.tasks._windows import State, Windows, columns_of, last_of, part, refuse_short, said, steps_of, unfolded
 
 
-class TimeSeriesForecasting(Task[Series, Windows]):
+class TimeSeriesForecasting(Stretches):
     """Forecast the next `horizon` values of a series from the `context` values before them.
 
     Raw data: a CSV with a header, one row per moment, in order. Reported as root mean squared error in the data's own unit,
@@ -47,10 +48,12 @@ class TimeSeriesForecasting(Task[Series, Windows]):
         calendar: Whether the model sees where in its day, week and year each moment falls, the future's too: auto tells it the
             cycles that go round less than twice in the context and at least twice in the training rows; all, or none.
         coverage: The share of values that intervals are made to hold.
+        carry: Whether training reads the series as one stream, `context` steps at a time, forecasts at each step, and carries the
+            state of a recurrent model on from step to step (Williams & Peng 1990); the model then sees differences.
 
     Examples:
         samoyed train time-series-forecasting prices.csv model=gru target=close horizon=12
-        samoyed train time-series-forecasting sunspots.csv context=132 horizon=24 season=132
+        samoyed train time-series-forecasting sunspots.csv context=132 horizon=24 season=132 carry=true
         samoyed predict runs/time-series-forecasting/1 prices.csv
     """
 
@@ -82,10 +85,11 @@ class TimeSeriesForecasting(Task[Series, Windows]):
         gaps: Literal["refuse", "interpolate"] = "refuse",
         calendar: Literal["auto", "all", "none"] = "auto",
         coverage: Share = 0.8,
+        carry: bool = False,
     ) -> None:
         self.target, self.horizon, self.context, self.season = target, horizon, context, season
         self.which, self.transform, self.gaps = inputs, transform, gaps
-        self.calendar, self.coverage, self.levels = calendar, coverage, Levels()
+        self.calendar, self.coverage, self.carry, self.levels = calendar, coverage, carry, Levels()
         self.cycles: list[Cycle] = []
         self.band: list[float] | None = None
 
@@ -176,9 +180,6 @@ class TimeSeriesForecasting(Task[Series, Windows]):
             futures.append(windows[:, self.steps_back :, 0])
         return Windows(*(p[0] if len(p) == 1 else torch.cat(p) for p in (pasts, futures)))
 
-    def objective(self, model: nn.Module, batch: Windows) -> Mean:
-        return squared_error(self.forecast(model, batch.past), batch.future)
-
     @property
     def reported(self) -> dict[str, Metric]:
         root, mean = Metric(self.column, shown_as="sqrt"), Metric(self.column)
@@ -207,12 +208,12 @@ class TimeSeriesForecasting(Task[Series, Windows]):
 
     def forecast(self, model: nn.Module, past: Tensor) -> Tensor:
         """past [B, T, F] -> future [B, horizon], both scaled; the model sees and says differences from the last value."""
-        if not self.cycles:
-            last = past[:, -1:]
-            return full(model(past - last)) + last[:, :, 0]
-        values, told = past.tensor_split([len(self.columns)], 2)
-        last = values[:, -1:]
-        return full(model(torch.cat([values - last, told], 2))) + last[:, :, 0]
+        count = len(self.columns)
+        last = past[:, -1:, :count]
+        if self.carry:
+            return full(model(steps_of(past, count))) + last[:, :, 0]
+        seen = torch.cat([past[..., :count] - last, past[..., count:]], 2) if self.cycles else past - last
+        return full(model(seen)) + last[:, :, 0]
 
     def naive(self, past: Tensor) -> tuple[Tensor, Tensor]:
         """The last value repeated, and the value one season before each: both [B, horizon], scaled."""
@@ -243,7 +244,7 @@ class TimeSeriesForecasting(Task[Series, Windows]):
         return self.answers(model, [example])[0]
 
     def answers(self, model: nn.Module, examples: Sequence[Series], **options: Any) -> list[dict[str, Any]]:
-        futures = self.forecast(model, torch.stack([self._last(e) for e in examples]).to(self.device))
+        futures = self.forecast(model, torch.stack([last_of(self, e) for e in examples]).to(self.device))
         shown = [self.scale.backward(futures)]
         if self.band is not None:
             shown += self.interval(futures)
@@ -258,30 +259,16 @@ class TimeSeriesForecasting(Task[Series, Windows]):
             for example, row in zip(examples, rows, strict=True)
         ]
 
-    def _last(self, example: Series) -> Tensor:
-        """The values that the model sees, [T, F], scaled. Raises DataError where they are too few, or have no logarithm."""
-        values = self.scale.forward(torch.from_numpy(columns_of(example, self.columns)[-self.steps_back :])).float()
-        if len(values) < self.steps_back:
-            raise DataError(f"has {len(values)} rows, and the model sees {self.steps_back}", where=example.origin)
-        if not bool(values.isfinite().all()):
-            raise DataError(
-                "holds values that are not positive, and training took their logarithm", where=example.origin
-            )
-        if self.cycles:
-            times = [*example.times[-self.steps_back :], *following(example.times, self.steps_ahead)]
-            values = torch.cat([values, features_of(times, self.cycles, example.origin)[self.steps_ahead :]], 1)
-        return values
-
     def say(self, answer: dict[str, Any]) -> str:
         return said(answer, self.coverage)
 
     def explain(self, model: nn.Module, example: Series) -> dict[str, Any]:
         """How far each moment of the past moves the forecast, as `parts`, with a sentence: JSON."""
-        return _why.series_as_json(self, model, example, self._last(example))
+        return _why.series_as_json(self, model, example, last_of(self, example))
 
     def explained(self, model: nn.Module, example: Series) -> list[Picture]:
         """The past, and what each of its moments adds by integrated gradients and by hiding it."""
-        return _why.series_drawn(self, model, example, self._last(example))
+        return _why.series_drawn(self, model, example, last_of(self, example))
 
     def pictures(self, model: nn.Module, split: Split, data: dict[str, Windows]) -> list[Picture]:
         return [

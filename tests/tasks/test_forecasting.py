@@ -14,6 +14,9 @@ from samoyed import samples
 from samoyed.errors import DataError, UsageError
 from samoyed.examples import Series
 from samoyed.exporting.graphs import graph_of
+from samoyed.models.gru import GRUForecaster
+from samoyed.models.lstm import LSTMForecaster
+from samoyed.models.rnn import RNNForecaster
 from samoyed.reporting.forecasting import by_origin
 from samoyed.tasks._calendar import cycles_of, features, moments_of, shares
 from samoyed.tasks._intervals import Levels, half_widths
@@ -246,3 +249,76 @@ def test_the_back_test_draws_the_error_of_each_origin() -> None:
         assert list(x) == list(range(0, origins, 2))
         np.testing.assert_allclose(y, expected, rtol=1e-4)
     assert axes.get_xticklabels()[0].get_text() == split.test[0].times[8]
+
+
+# The state carried along the series
+
+
+def streaming(**settings: Any) -> tuple[TimeSeriesForecasting, Any]:
+    task = TimeSeriesForecasting(carry=True, horizon=3, context=5, transform="none", **settings)
+    made = series(daily(203))
+    task.fit([made])
+    return task, task.collate([made])
+
+
+@pytest.mark.parametrize("calendar", ["none", "all"])
+@pytest.mark.parametrize("inputs", ["target", "all"])
+def test_carried_chunks_are_one_pass_over_each_stretch(calendar: str, inputs: str) -> None:
+    task, data = streaming(calendar=calendar, inputs=inputs)
+    torch.manual_seed(0)
+    model = GRUForecaster(**{k: task.sizes()[k] for k in ("input_size", "horizon")}, hidden_size=4)
+    model.double()
+    data = type(data)(*(part.double() for part in data))
+    with torch.no_grad():
+        found = []
+        for chunk in task.batches(data, 4, seed=1, epoch=2):
+            ahead, state = model(chunk.seen, None if bool(chunk.fresh[0]) else task.carried, every=True)
+            task.carried = state
+            found.append((chunk, ahead))
+        assert len(found) == task.steps(data, 4) == 10
+        assert [bool(chunk.fresh.all()) for chunk, _ in found] == [True] + [False] * 9
+        seen, ahead, truth = (torch.cat(p, 1) for p in zip(*((c.seen, a, c.ahead) for c, a in found), strict=True))
+        torch.testing.assert_close(model(seen, every=True)[0], ahead)
+    values = data.past[:, -1, : len(task.columns)]  # of each step
+    came = values - data.past[:, -2, : len(task.columns)]
+    first = int((came[:, 0] - seen[0, 0, 0]).abs().argmin())
+    each = (len(values) - first) // 4
+    assert seen.shape[:2] == (4, each)
+    assert first < 5
+    stretch = first + each * torch.arange(4)[:, None] + torch.arange(each)
+    torch.testing.assert_close(seen[..., : len(task.columns)], came[stretch])
+    torch.testing.assert_close(truth + values[stretch][..., :1], data.future[stretch])
+
+
+def test_a_window_is_forecast_as_the_stream_is() -> None:
+    task, data = streaming(calendar="none")
+    model = LSTMForecaster(input_size=1, horizon=3, hidden_size=4)
+    with torch.no_grad():
+        found = task.forecast(model, data.past[:7])
+        by_steps = model(data.past[:7].diff(dim=1), every=True)[0][:, -1] + data.past[:7, -1]
+    torch.testing.assert_close(found, by_steps)
+
+
+def test_micro_batches_carry_their_own_state() -> None:
+    task, data = streaming(calendar="none")
+    model = RNNForecaster(input_size=1, horizon=3, hidden_size=4)
+
+    def learned(pieces: int) -> tuple[torch.Tensor, Any]:
+        model.zero_grad()
+        task.carried = None
+        for batch in list(task.batches(data, 4, epoch=0))[:3]:
+            for piece in [batch] if pieces == 1 else task.parts(model, batch, pieces):
+                task.objective(model, piece).total.sum().backward()
+        return model.recurrent.weight_hh_l0.grad.clone(), task.carried
+
+    for other in (2, 4):
+        torch.testing.assert_close(learned(other), learned(1))
+
+
+def test_a_model_without_state_carries_none(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no state"):
+        samoyed.train("time-series-forecasting", model="mlp", carry=True, epochs=1, out=tmp_path / "a", quiet=True)
+    with pytest.raises(UsageError, match="two steps"):
+        samoyed.train(
+            "time-series-forecasting", context=1, horizon=1, carry=True, epochs=1, out=tmp_path / "b", quiet=True
+        )
