@@ -28,11 +28,13 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class LabelledText:
-    """A text that belongs to a class; `label` is None where it is not known."""
+    """A text that belongs to a class; `label` is None where it is not known. `phrases`: parts of it and the class of each, where
+    the data say them."""
 
     text: str
     label: str | None
     origin: str
+    phrases: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """Parse trees with a label at every node, as s-expressions: (3 (2 It) (4 (2 's) (4 lovely))), the Stanford Sentiment Treebank's.
 
-A sentence is the words at its leaves, its label that of its root.
+A sentence is the words at its leaves, its label that of its root; the nodes below are its phrases.
 """
 
 import re
@@ -13,7 +13,7 @@ from samoyed.sources._reading import opened
 from samoyed.sources.labelled_lines import numbered_lines
 
 _TREE = re.compile(r"\s*\((\S+)\s.*\)\s*")
-_LEAF = re.compile(r"\([^\s()]+ ([^()]*)\)")
+_PART = re.compile(r"\(([^\s()]+)\s+|([^\s()]+)\s*|(\))\s*")  # a label, a word, or the end of a node
 _BRACKETS = {"-LRB-": "(", "-RRB-": ")"}
 
 
@@ -46,5 +46,21 @@ class LabelledTrees(Source):
             if found is None or line.count("(") != line.count(")"):
                 self.skip(where, "it is no tree, or a bracket is missing")
                 continue
-            words = [_BRACKETS.get(word, word.replace("\\/", "/").replace("\\*", "*")) for word in _LEAF.findall(line)]
-            yield LabelledText(" ".join(words), found[1], where)
+            (text, label), *phrases = reversed(_nodes(line))
+            yield LabelledText(text, label, where, tuple(phrases))
+
+
+def _nodes(tree: str) -> list[tuple[str, str]]:
+    """The text and label of every node, each after those below it."""
+    words: list[str] = []
+    begun: list[tuple[str, int]] = []
+    found = []
+    for label, word, _ in _PART.findall(tree):
+        if label:
+            begun.append((label, len(words)))
+        elif word:
+            words.append(_BRACKETS.get(word, word.replace("\\/", "/").replace("\\*", "*")))
+        elif begun:
+            name, first = begun.pop()
+            found.append((" ".join(words[first:]), name))
+    return found

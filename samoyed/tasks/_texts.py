@@ -13,10 +13,12 @@ from torch import Tensor, nn
 
 from samoyed import batching
 from samoyed.errors import DataError, UsageError, shown
+from samoyed.examples import LabelledText
 from samoyed.features import vectors
 from samoyed.features.lexicon import Lexicon
 from samoyed.sources import no_such_path
 from samoyed.sources._reading import read_text
+from samoyed.tasks import Split
 
 Rows = TypeVar("Rows", bound=tuple[Tensor, ...])
 
@@ -97,3 +99,14 @@ def begin_with(model: nn.Module, lexicon: Lexicon, path: str, fixed: bool) -> st
 
 def _names_text(raw: str) -> bool:
     return Path(raw).is_file() or (Path(raw).suffix.lower() == ".txt" and len(raw.split()) == 1)
+
+
+def phrases_of(split_: Split) -> list[LabelledText]:
+    """Every labelled part of the training texts once, without the texts of other splits. Raises DataError where there is none."""
+    others = {e.text for e in (*split_.valid, *split_.test)}
+    found = {(part, name): e.origin for e in split_.train for part, name in e.phrases if part not in others}
+    if not found:
+        raise DataError(
+            "its texts have no labelled parts", where=split_.train[0].origin, remedy="leave out phrases=true"
+        )
+    return [LabelledText(text, name, origin) for (text, name), origin in found.items()]

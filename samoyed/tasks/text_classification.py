@@ -21,7 +21,7 @@ from samoyed.splitting import stratified
 from samoyed.stored import Stored
 from samoyed.tasks import Metric, Picture, Split, Task, _why
 from samoyed.tasks._reading import shaded_texts, strongest_phrases, weights_of
-from samoyed.tasks._texts import batches, begin_with, given_text, padded
+from samoyed.tasks._texts import batches, begin_with, given_text, padded, phrases_of
 
 _ENDS = (".", "!", "?", "。", "！", "？", "…")
 
@@ -64,6 +64,7 @@ class TextClassification(Task[LabelledText, Texts]):
         class_weights: none counts each text alike; balanced counts each class alike while training.
         text: Name of the column or field of texts, where it is not found by itself.
         label: Name of the column or field of labels.
+        phrases: Whether training also reads the labelled parts of its texts, where these are parse trees.
         vectors: A file of word vectors (word2vec's or GloVe's format) that the embedding begins from.
         fixed_vectors: Whether the embedding then stays as it is.
 
@@ -101,15 +102,17 @@ class TextClassification(Task[LabelledText, Texts]):
         class_weights: Literal["none", "balanced"] = "none",
         text: str | None = None,
         label: str | None = None,
+        phrases: bool = False,
         vectors: str | None = None,
         fixed_vectors: bool = False,
     ) -> None:
-        self.tokens, self.class_weights = tokens, class_weights
+        self.tokens, self.class_weights, self.phrases = tokens, class_weights, phrases
         self.lowercase = tokens == "words" if lowercase is None else lowercase
         self.max_length = max_length or (400 if tokens == "words" else 1000)
         self.min_count, self.vocab_limit = min_count, vocab_limit
         self.columns = {"text": text, "label": label}
         self.vectors, self.fixed_vectors = vectors, fixed_vectors
+        self.added: list[LabelledText] = []
 
     def source_options(self) -> dict[str, Any]:
         return self.columns
@@ -118,10 +121,12 @@ class TextClassification(Task[LabelledText, Texts]):
         for name, examples in parts.items():
             if not examples:
                 raise DataError(f"no text in {'the data' if name == 'all' else f'the {name} split'} can be read")
-        return stratified(parts, seed, label=lambda e: e.label or "", content=lambda e: _bytes(e.text))
+        found = stratified(parts, seed, label=lambda e: e.label or "", content=lambda e: _bytes(e.text))
+        self.added = phrases_of(found) if self.phrases else []
+        return found._replace(train=[*found.train, *self.added])
 
     def found(self, split_: Split, sources: dict[str, Source]) -> list[tuple[str, str]]:
-        everything = [*split_.train, *split_.valid, *split_.test]
+        everything = [*split_.train[: len(split_.train) - len(self.added)], *split_.valid, *split_.test]
         counts = Counter(e.label for e in everything)
         common = counts.most_common()
         listed = [f"{name} {count:,}" for name, count in common[:12]] + (["..."] if len(common) > 12 else [])
@@ -134,6 +139,10 @@ class TextClassification(Task[LabelledText, Texts]):
                       f"them at most {round(median(lengths)):,}"),
             ("guessing", f"the most frequent class is wrong of {1 - common[0][1] / len(everything):.1%}"),
         ]  # fmt: skip
+        if self.added:
+            lines.append(
+                ("phrases", f"{len(self.added):,} labelled parts of the training texts are learned from as well")
+            )
         rare = [str(name) for name, count in common if count < 10]
         if rare:
             lines.append(("note", printable(f"fewer than 10 texts of {', '.join(rare[:8])}: expect little there")))

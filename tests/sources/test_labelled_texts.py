@@ -96,6 +96,9 @@ def test_trees_are_sentences_with_the_label_of_their_root(tmp_path: Path) -> Non
     path = tmp_path / "dev.txt"
     path.write_text("(3 (2 It) (4 (2 's) (4 fine\\/good)))\n(1 (2 -LRB-) (1 dull))\n")
     assert pairs(path) == [("It 's fine/good", "3"), ("( dull", "1")]
+    found = [example.phrases for example in read(path)[0]]
+    assert sorted(found[0]) == [("'s", "2"), ("'s fine/good", "4"), ("It", "2"), ("fine/good", "4")]
+    assert sorted(found[1]) == [("(", "2"), ("dull", "1")]
 
 
 def test_splits_are_found_by_name(tmp_path: Path) -> None:

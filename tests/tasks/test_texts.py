@@ -1,6 +1,7 @@
 """Text classification and sequence tagging: occlusion, class weights, vectors, batches, odd texts, real data."""
 
 import csv
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -166,3 +167,25 @@ def test_the_treebank_has_three_splits(shared_data: Path) -> None:
     found = {name: list(source.examples()) for name, source in parts.items()}
     assert {name: len(part) for name, part in found.items()} == {"train": 8544, "valid": 1101, "test": 2210}
     assert {e.label for e in found["test"]} == set("01234")  # type: ignore[union-attr]
+
+
+def test_phrases_are_learned_from_and_never_those_that_are_tested(tmp_path: Path) -> None:
+    words = ("fine", "dull", "grand", "weak", "long", "short")
+    for name, some in (("train", words), ("dev", words[:2]), ("test", words[2:4])):
+        lines = [f"({i % 2} (2 (2 It) (2 is)) ({i % 2} {word}))" for i, word in enumerate(some)]
+        (tmp_path / f"{name}.txt").write_text(
+            "\n".join([*lines, "(1 (1 fine) (1 dull))" if name == "train" else "(1 (1 fine))"])
+        )
+    parts = {
+        n: list(s.examples()) for n, s in open_splits("LabelledText", tmp_path, {"text": None, "label": None}).items()
+    }
+    task = TextClassification(phrases=True)
+    split = task.split(parts, seed=0)
+    added = [(e.text, e.label) for e in split.train[len(parts["train"]) :]]
+    assert (
+        len(added) == len(set(added)) == 3 + 5
+    )  # It, is, It is, and the words but the one that is itself a text of the test
+    assert "fine" not in {text for text, _ in added}
+    assert ("phrases", "8 labelled parts of the training texts are learned from as well") in task.found(split, {})
+    with pytest.raises(DataError, match="no labelled parts"):
+        task.split({name: [dataclasses.replace(e, phrases=()) for e in some] for name, some in parts.items()}, seed=0)
