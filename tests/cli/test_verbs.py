@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 import samoyed
-from samoyed import samples
+from samoyed import catalog, samples
 from samoyed.examples import Text
 
 Command = Callable[..., Any]
@@ -323,7 +323,9 @@ def test_check_the_installation(command: Command, monkeypatch: pytest.MonkeyPatc
         found = [Text(e.text[:600], e.origin) if isinstance(e, Text) else e for e in found[:150]]
         return found, text
 
+    tasks = {name: entry for name, entry in catalog.tasks().items() if name in TASKS}  # the contracts train the others
     monkeypatch.setattr(samples, "load", little)  # the samples are large
+    monkeypatch.setattr(catalog, "tasks", lambda: tasks)
     rows = dict(whole(command("check", "--json"))["found"])
     assert rows["samoyed"] == samoyed.__version__
     for task in TASKS:

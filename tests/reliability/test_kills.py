@@ -75,7 +75,9 @@ def same(a: Path, b: Path) -> bool:
     return told(a) == told(b) and samoyed.load(a).metrics == samoyed.load(b).metrics
 
 
-@pytest.mark.parametrize("case", WORDS)
+@pytest.mark.parametrize(
+    "case", [pytest.param(case, marks=pytest.mark.prove if case == "deformed images" else ()) for case in WORDS]
+)
 def test_kills_while_training(
     case: str, nursery: Any, promise: Any, times: Callable[[int, int], int], in_memory: Path
 ) -> None:

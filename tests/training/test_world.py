@@ -64,6 +64,7 @@ def test_two_processes_take_the_steps_of_one(name: str, rank: int, one: Path, tw
     same(of.kept(one, name), of.kept(two, name, rank), 1e-10)
 
 
+@pytest.mark.prove
 @pytest.mark.parametrize("name", of.FEW)
 def test_three_processes_take_the_steps_of_one(name: str, one: Path, three: Path) -> None:
     for rank in range(3):
