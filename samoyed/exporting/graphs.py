@@ -53,16 +53,18 @@ class Forecasts(nn.Module):
     def __init__(self, task: Any, model: nn.Module) -> None:
         super().__init__()
         self.model, self.logs, self.any = model, task.scale.log[0], any(task.scale.log)
+        self.streams = task.streams
         self.register_buffer("log", torch.tensor(task.scale.log))
         self.register_buffer("mean", torch.tensor(task.scale.mean, dtype=torch.float64))
         self.register_buffer("deviation", torch.tensor(task.scale.deviation, dtype=torch.float64))
 
     def forward(self, past: Tensor) -> Tensor:
-        """Scaled, seen relative to the last value, and scaled back."""
+        """Scaled, seen relative to the last value or step from step, and scaled back."""
         shown = torch.where(self.log, torch.where(self.log, past, 1.0).log(), past) if self.any else past
         scaled = ((shown - self.mean) / self.deviation).float()
         last = scaled[:, -1:]
-        future: Tensor = self.model(scaled - last) + last[:, :, 0]
+        seen = scaled[:, 1:] - scaled[:, :-1] if self.streams else scaled - last
+        future: Tensor = self.model(seen) + last[:, :, 0]
         unit = future * self.deviation[0].float() + self.mean[0].float()
         return unit.exp() if self.logs else unit
 

@@ -26,9 +26,10 @@ class Chunk(NamedTuple):
 
 
 class Stretches(Task[Series, Windows]):
-    """What forecasting trains on: windows in any order, or with `carry` stretches of the series, one after another."""
+    """What forecasting trains on: windows in any order, or stretches of the series, one after another, with the state carried."""
 
-    carry: bool
+    carry: bool | None
+    streams = False  # what `carry` comes to with the model at hand
     columns: list[str]
     steps_back: int
 
@@ -37,19 +38,21 @@ class Stretches(Task[Series, Windows]):
         """past [B, T, F] -> future [B, horizon], both scaled."""
 
     def begin(self, model: nn.Module) -> str | None:
-        if self.carry and not hasattr(model, "state_axis"):
+        stateful = hasattr(model, "state_axis")
+        if self.carry and not stateful:
             raise UsageError("this model has no state", remedy="use model=rnn, lstm or gru, or leave out carry=")
         if self.carry and self.steps_back < 2:
             raise UsageError("differences take two steps", remedy="set context=2 or more, or leave out carry=")
+        self.streams = stateful and self.steps_back > 1 and self.carry is not False
         return None
 
     def batches(self, data: Any, batch_size: int, *, seed: int = 0, epoch: int | None = None) -> Iterator[Any]:
-        if epoch is None or not self.carry:
+        if epoch is None or not self.streams:
             return super().batches(data, batch_size, seed=seed, epoch=epoch)
         return chunks(data, len(self.columns), batch_size, self.steps_back, seed, epoch)
 
     def steps(self, data: Windows, batch_size: int) -> int:
-        return passes(len(data[0]), batch_size, self.steps_back) if self.carry else super().steps(data, batch_size)
+        return passes(len(data[0]), batch_size, self.steps_back) if self.streams else super().steps(data, batch_size)
 
     def parts(self, model: nn.Module, batch: Any, pieces: int) -> Iterator[Any]:
         if isinstance(batch, Chunk):

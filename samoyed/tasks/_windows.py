@@ -40,6 +40,7 @@ class State(Stored):
     calendar: list[Cycle] = []
     band: list[Annotated[float, Ge(0)]] | None
     levels: Levels = Levels()
+    streams: bool = False
 
     @model_validator(mode="after")
     def _fits(self) -> Self:

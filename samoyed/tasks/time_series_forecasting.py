@@ -49,11 +49,12 @@ class TimeSeriesForecasting(Stretches):
             cycles that go round less than twice in the context and at least twice in the training rows; all, or none.
         coverage: The share of values that intervals are made to hold.
         carry: Whether training reads the series as one stream, `context` steps at a time, forecasts at each step, and carries the
-            state of a recurrent model on from step to step (Williams & Peng 1990); the model then sees differences.
+            state of the model on from chunk to chunk (Williams & Peng 1990); the model then sees differences from step to step.
+            None does so for models that have a state: rnn, lstm and gru.
 
     Examples:
         samoyed train time-series-forecasting prices.csv model=gru target=close horizon=12
-        samoyed train time-series-forecasting sunspots.csv context=132 horizon=24 season=132 carry=true
+        samoyed train time-series-forecasting sunspots.csv context=132 horizon=24 season=132
         samoyed predict runs/time-series-forecasting/1 prices.csv
     """
 
@@ -85,7 +86,7 @@ class TimeSeriesForecasting(Stretches):
         gaps: Literal["refuse", "interpolate"] = "refuse",
         calendar: Literal["auto", "all", "none"] = "auto",
         coverage: Share = 0.8,
-        carry: bool = False,
+        carry: bool | None = None,
     ) -> None:
         self.target, self.horizon, self.context, self.season = target, horizon, context, season
         self.which, self.transform, self.gaps = inputs, transform, gaps
@@ -135,13 +136,19 @@ class TimeSeriesForecasting(Stretches):
 
     def state(self) -> dict[str, Any]:
         sizes = {"horizon": self.steps_ahead, "context": self.steps_back, "season": self.period, "band": self.band}
-        learned = {"scale": self.scale.state(), "calendar": self.cycles, "levels": self.levels.model_dump()}
+        learned: dict[str, Any] = {
+            "streams": self.streams,
+            "scale": self.scale.state(),
+            "calendar": self.cycles,
+            "levels": self.levels.model_dump(),
+        }
         return {"target": self.column, "columns": self.columns, **sizes, **learned}
 
     def restore(self, state: dict[str, Any]) -> None:
         found = State.model_validate(state)
         self.column, self.target, self.columns, self.levels = found.target, found.target, found.columns, found.levels
         self.steps_ahead, self.steps_back, self.period = found.horizon, found.context, found.season
+        self.streams = found.streams
         self.scale, self.cycles, self.band = Scale(**found.scale.model_dump()), found.calendar, found.band
 
     def sizes(self) -> dict[str, Any]:
@@ -210,7 +217,7 @@ class TimeSeriesForecasting(Stretches):
         """past [B, T, F] -> future [B, horizon], both scaled; the model sees and says differences from the last value."""
         count = len(self.columns)
         last = past[:, -1:, :count]
-        if self.carry:
+        if self.streams:
             return full(model(steps_of(past, count))) + last[:, :, 0]
         seen = torch.cat([past[..., :count] - last, past[..., count:]], 2) if self.cycles else past - last
         return full(model(seen)) + last[:, :, 0]

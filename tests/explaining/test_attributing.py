@@ -16,6 +16,7 @@ from samoyed.errors import UsageError
 from samoyed.examples import LabelledText, Series
 from samoyed.explaining import attributing
 from samoyed.run import Run
+from samoyed.tasks._windows import last_of
 
 
 class Reader(nn.Module):
@@ -151,7 +152,7 @@ def test_moments_of_a_series_are_told(model: str, tmp_path: Path) -> None:
     found = run.task.explain(run.model, example)
     assert [part["text"].strip() for part in found["parts"]] == list(example.times[-run.task.steps_back :])
     weights = torch.tensor([part["weight"] for part in found["parts"]])
-    past = run.task._last(example)
+    past = last_of(run.task, example)
     flat = past.clone()
     flat[:] = past[-1]
     with torch.no_grad():

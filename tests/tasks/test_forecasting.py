@@ -16,6 +16,7 @@ from samoyed.examples import Series
 from samoyed.exporting.graphs import graph_of
 from samoyed.models.gru import GRUForecaster
 from samoyed.models.lstm import LSTMForecaster
+from samoyed.models.mlp import MLP
 from samoyed.models.rnn import RNNForecaster
 from samoyed.reporting.forecasting import by_origin
 from samoyed.tasks._calendar import cycles_of, features, moments_of, shares
@@ -255,9 +256,11 @@ def test_the_back_test_draws_the_error_of_each_origin() -> None:
 
 
 def streaming(**settings: Any) -> tuple[TimeSeriesForecasting, Any]:
-    task = TimeSeriesForecasting(carry=True, horizon=3, context=5, transform="none", **settings)
+    task = TimeSeriesForecasting(horizon=3, context=5, transform="none", **settings)
     made = series(daily(203))
     task.fit([made])
+    task.begin(GRUForecaster(input_size=1, horizon=3))
+    assert task.streams
     return task, task.collate([made])
 
 
@@ -316,6 +319,10 @@ def test_micro_batches_carry_their_own_state() -> None:
 
 
 def test_a_model_without_state_carries_none(tmp_path: Path) -> None:
+    plain = TimeSeriesForecasting(horizon=3, context=5)
+    plain.fit([series(daily(50))])
+    plain.begin(MLP(input_shape=(5, 1), output_size=3))
+    assert not plain.streams
     with pytest.raises(UsageError, match="no state"):
         samoyed.train("time-series-forecasting", model="mlp", carry=True, epochs=1, out=tmp_path / "a", quiet=True)
     with pytest.raises(UsageError, match="two steps"):
