@@ -183,7 +183,8 @@ CASES = [
     ("image-classification", "lenet", {"batch_size": 48, "accumulate": 2}),
     ("text-generation", "lstm", {"batch_size": 8, "hidden_size": 8, "sequence_length": 16, "num_layers": 2}),
     ("text-generation", "feedforward", {"batch_size": 8, "hidden_size": 8, "sequence_length": 16}),
-    ("time-series-forecasting", "gru", {"batch_size": 16}),
+    ("time-series-forecasting", "gru", {"batch_size": 16, "carry": False}),
+    ("time-series-forecasting", "gru", {"batch_size": 8, "context": 4, "horizon": 3}),
 ]
 
 
