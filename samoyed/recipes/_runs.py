@@ -6,20 +6,39 @@ from pathlib import Path
 from typing import Any
 
 import samoyed
+from samoyed.comparing.paired import Difference, difference
 from samoyed.reporting.figures import COLOURS, figure, to_png
 from samoyed.run import Run
+from samoyed.tasks import to_device
+from samoyed.training.evaluation import entries_of
 
 Row = tuple[str, Run]
 
 
 def train(folder: Path, name: str, task: str, data: Path | None, echo: Callable[[str], None], **settings: Any) -> Run:
     """One run in folder/name, beside earlier ones of the same name. Progress is shown for it."""
+    out = free(folder, name)
+    echo(f"-- {name} --")
+    return samoyed.train(task, data, out=out, **settings)
+
+
+def free(folder: Path, name: str) -> Path:
+    """folder/name, or with a number where that is taken."""
     number, out = 1, folder / name
     while out.exists():
         number += 1
         out = folder / f"{name}-{number}"
-    echo(f"-- {name} --")
-    return samoyed.train(task, data, out=out, **settings)
+    return out
+
+
+def compared(first: Run, second: Run) -> Difference:
+    """How the error of the second run differs from the first's, on the first's test split."""
+    examples = first.held_out()
+    entries = [
+        entries_of(r.task, r.model, to_device(r.task.collate(examples), r.task.device))["error"]
+        for r in (first, second)
+    ]
+    return difference(entries[0], entries[1], first.task.reported["error"])
 
 
 def table(rows: list[Row], metric: str) -> str:

@@ -1,0 +1,150 @@
+"""Where in a recording, or in the picture of a line, each symbol was read: for `samoyed explain`, the server and the page.
+
+A symbol is emitted at the step where it is likeliest on the best path; its number is its logit there, less the blank's. Integrated gradients
+over what was given, from the training data's mean (recordings) or from blank paper (lines), and by how much the log-probability of all
+that was read falls where a stretch is hidden. Legend: T steps, W places along the time axis, H bands or rows, K symbols.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from samoyed.errors import UsageError, printable
+from samoyed.explaining import attributing
+from samoyed.reporting import why
+from samoyed.tasks import Picture
+
+INTEGRATED, HIDDEN = "integrated gradients", "occlusion"
+_STEPS = 32
+_SYMBOLS = 60  # of a reading that are told one by one
+
+
+class Reading(NamedTuple):
+    """What was given [H, W], the symbols, what each place adds to each of them [K, W] and to all [H, W], by hiding [H, W], the share
+    that is missed."""
+
+    shown: Tensor
+    symbols: list[str]
+    each: Tensor
+    all: Tensor
+    hidden: Tensor
+    off: float
+
+
+def of_reading(task: Any, model: nn.Module, example: Any, axis: int, picture: Callable[[Tensor], Tensor]) -> Reading:
+    """`axis` is that of time in what a batch holds, `picture` brings one example's heat [*] into the form [H, W] that is drawn."""
+    model.eval()
+    batch = type(rows := task.collate([example]))(*(tensor.to(task.device) for tensor in rows))
+    given = batch.frames.float()
+    with torch.no_grad():
+        log_probs, lengths = task.forward(model, batch)
+        path = log_probs[0, : int(lengths[0])].argmax(-1)
+    found = _emitted(log_probs[0], path)[:_SYMBOLS]
+    if not found:
+        raise UsageError(
+            "nothing was read, so that there is nothing to explain", remedy="give another recording or picture"
+        )
+    steps, symbols = (torch.tensor(part, device=given.device) for part in zip(*found, strict=True))
+
+    def answers(frames: Tensor) -> Tensor:
+        said, _ = task.forward(model, _with(batch, frames))
+        emitted = said[:, steps]
+        chosen: Tensor = emitted.gather(-1, symbols.expand(len(frames), -1)[..., None])[..., 0] - emitted[..., 0]
+        return chosen
+
+    shares = attributing.of_inputs(answers, given, torch.zeros_like(given), _STEPS)
+    if shares is None:
+        raise UsageError("this model has no gradients by what it reads", remedy="look at the report of the run")
+    maps = torch.stack([picture(part) for part in shares.parts.float().cpu()])  # [K, H, W]
+
+    def nats(frames: Tensor) -> Tensor:
+        said, many = task.forward(model, _with(batch, frames))
+        labels = symbols.expand(len(frames), -1)
+        count = torch.full((len(frames),), len(symbols), device=given.device)
+        return -functional.ctc_loss(said.transpose(0, 1), labels, many, count, reduction="none")
+
+    falls = picture(hiding(nats, given, axis).float().cpu())
+    names = [task.vocabulary.tokens[i - 1] for i in symbols.tolist()]
+    return Reading(picture(given[0].cpu()), names, maps.sum(1), maps.sum(0), falls, shares.off)
+
+
+@torch.no_grad()
+def hiding(answer: Callable[[Tensor], Tensor], given: Tensor, axis: int) -> Tensor:
+    """How far the answer falls where a square of what is given is 0: [1, A, B] -> [A, B], the mean over the squares that hide a place.
+
+    A stretch is a twentieth of the length, and a quarter of the other side.
+    """
+    size = given.shape[1:]
+    widths = [max(1, side // (20 if place + 1 == axis else 4)) for place, side in enumerate(size)]
+    starts = [
+        sorted({*range(0, max(1, n - w), max(1, w // 2)), max(0, n - w)}) for n, w in zip(size, widths, strict=True)
+    ]
+    whole, total, seen = (
+        answer(given)[0],
+        torch.zeros(size, device=given.device),
+        torch.zeros(size, device=given.device),
+    )
+    boxes = [(i, j) for i in starts[0] for j in starts[1]]
+    for begin in range(0, len(boxes), 32):
+        some = boxes[begin : begin + 32]
+        rows = given.repeat(len(some), 1, 1)
+        for row, (i, j) in zip(rows, some, strict=True):
+            row[i : i + widths[0], j : j + widths[1]] = 0
+        for (i, j), fall in zip(some, whole - answer(rows), strict=True):
+            total[i : i + widths[0], j : j + widths[1]] += fall
+            seen[i : i + widths[0], j : j + widths[1]] += 1
+    return total / seen.clamp(min=1)
+
+
+def drawn(found: Reading, origin: str, what: str) -> list[Picture]:
+    """What was given, the heat over it, and the places of each symbol."""
+    said = printable("".join(found.symbols))
+    names = ["␣" if s == " " else printable(s) for s in found.symbols]
+    heats = {f"{INTEGRATED}, all symbols": found.all, f"{HIDDEN}, log-probability of the reading": found.hidden}
+    about = f" The shares of integrated gradients add up to the answers within {found.off:.1%}."
+    return [why.places(found.shown, heats, names, found.each, origin, (f"{what}, read: {said}"[:100], about))]
+
+
+def as_json(found: Reading, seconds: float | None = None) -> dict[str, Any]:
+    """The heat of hiding [H][W], for each symbol the place that moved it most, and a sentence."""
+    wide = found.each.shape[1]
+    places = found.each.argmax(1).tolist()
+    unit = 1.0 if seconds is None else seconds / wide
+    symbols = [
+        {"symbol": s, "at": round((place + 0.5) * unit, 3), "in": "seconds" if seconds is not None else "columns"}
+        for s, place in zip(found.symbols, places, strict=True)
+    ]
+    step = -(-wide // 400)  # as many columns as a page can show
+    heat = found.hidden if step == 1 else functional.avg_pool1d(found.hidden[None], step, ceil_mode=True)[0]
+    shown = found.shown if step == 1 else functional.avg_pool1d(found.shown[None].float(), step, ceil_mode=True)[0]
+    return {
+        "label": "".join(found.symbols),
+        "heat": [[round(v, 4) for v in row] for row in heat.tolist()],
+        "spectrogram" if seconds is not None else "line": [[round(v, 3) for v in row] for row in shown.tolist()],
+        "symbols": symbols,
+        "by": HIDDEN,
+        "sentence": "Where hiding a stretch makes what was read less (orange) or more (blue) probable.",
+    }
+
+
+def _emitted(log_probs: Tensor, path: Tensor) -> list[tuple[int, int]]:
+    """(step, symbol) of each symbol of the best path, at the step of its run where it is likeliest."""
+    found: list[tuple[int, int]] = []
+    before = 0
+    for step, symbol in enumerate(path.tolist()):
+        if symbol and symbol == before:
+            if log_probs[step, symbol] > log_probs[found[-1][0], symbol]:
+                found[-1] = (step, symbol)
+        elif symbol:
+            found.append((step, symbol))
+        before = symbol
+    return found
+
+
+def _with(batch: Any, frames: Tensor) -> Any:
+    """The batch of one with other frames, as often as there are of these."""
+    rows = (tensor.expand(len(frames), *tensor.shape[1:]) for tensor in batch)
+    return type(batch)(*rows)._replace(frames=frames)
