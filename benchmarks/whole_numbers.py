@@ -2,12 +2,14 @@
 
     python -m benchmarks.whole_numbers --rows linear,lstm,gru --threads 2 --rounds 15
 
-Contenders take turns in one process; a ratio is the median over the rounds of float32's time over another's. Weights are int8 with a scale
+Contenders take turns in one process; a ratio is the median over the rounds of float32's time over another's. With one thread the clock
+is the thread's processor time, which other work on the machine hardly touches; with more it is the wall's. Weights are int8 with a scale
 for each row; ours rounds each row of the activations by itself, PyTorch's (torch.ao.quantization.quantize_dynamic) a batch as a whole.
 Off is the largest difference from float32 over the largest answer.
 """
 
 import argparse
+import copy
 import statistics
 import time
 import warnings
@@ -21,8 +23,10 @@ from samoyed.layers import int8
 from samoyed.layers.recurrence import GRU, LSTM, RNN
 from samoyed.layers.recurrence.library import library
 
-LINEAR = ((64, 64), (128, 128), (256, 128), (400, 120), (256, 256), (784, 512), (512, 512), (1024, 1024), (2048, 1000))
-RECURRENT = ((1, 128), (35, 128), (1, 256), (35, 256), (1, 512), (35, 512), (1, 1024), (35, 1024))  # T, H
+LINEAR = ((128, 128), (256, 256), (400, 120), (512, 512), (1024, 1024), (2048, 1000))
+# maps in and out, side of the picture; kernels of 3 x 3
+CONVOLUTIONS = ((6, 14), (32, 32), (64, 32), (128, 16), (256, 8))
+RECURRENT = ((1, 128), (35, 128), (1, 256), (35, 256), (1, 512), (35, 512))  # T, H
 CELLS: dict[str, Any] = {
     "rnn": (RNN, nn.RNN),
     "lstm": (LSTM, nn.LSTM),
@@ -47,16 +51,18 @@ def contenders(row: str, size: tuple[int, int], batch: int) -> dict[str, Run]:
     if row == "linear":
         layer: Any = nn.Linear(*size)
         x, peer, takes = torch.randn(batch, size[0]), nn.Linear(*size), nn.Linear
+    elif row == "conv":
+        layer, takes, peer = nn.Conv2d(size[0], size[0], 3, padding=1), nn.Conv2d, None  # none rounds them as they come
+        x = torch.randn(batch, size[0], size[1], size[1])
     else:
         ours, peer_of = CELLS[row]
         layer, takes = ours(size[1], size[1]), peer_of
         x, peer = torch.randn(size[0], batch, size[1]), peer_of(size[1], size[1]) if peer_of else None
     if peer is not None:
         peer.load_state_dict(layer.state_dict())
-    small = type(layer)(*size) if row == "linear" else CELLS[row][0](size[1], size[1])
-    small.load_state_dict(layer.state_dict())
-    scales = {name: p.detach().abs().amax(1) / 127 for name, p in small.named_parameters() if p.dim() > 1}
-    int8.FEWEST = int8.FEWEST_RECURRENT = 1
+    small = copy.deepcopy(layer)
+    scales = {name: p.detach().abs().flatten(1).amax(1) / 127 for name, p in small.named_parameters() if p.dim() > 1}
+    int8.FEWEST = int8.FEWEST_RECURRENT = int8.FEWEST_MAPS = 1
     if int8.engage(small, scales) != [""]:
         raise RuntimeError(f"{row} is not computed in int8")
     found: dict[str, Run] = {"float32": lambda: _first(layer.eval()(x)), "int8": lambda: _first(small.eval()(x))}
@@ -87,15 +93,16 @@ def measured(runs: dict[str, Run], rounds: int) -> dict[str, list[float]]:
 
 
 def _seconds(run: Run, repeats: int) -> float:
-    began = time.perf_counter()
+    clock = time.thread_time if torch.get_num_threads() == 1 else time.perf_counter
+    began = clock()
     for _ in range(repeats):
         run()
-    return (time.perf_counter() - began) / repeats
+    return (clock() - began) / repeats
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Layers in int8 beside float32.")
-    parser.add_argument("--rows", default=",".join(["linear", *CELLS]))
+    parser.add_argument("--rows", default=",".join(["linear", "conv", *CELLS]))
     parser.add_argument("--batches", default="1,32")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=15)
@@ -105,7 +112,7 @@ def main() -> None:
     print(f"torch {torch.__version__}, {given.threads} threads, {kernels and kernels.samoyed_whole_choice().decode()}")
     print(f"{'row':<14} {'size':<12} {'batch':>5} {'float32 us':>10}  times faster, and off")
     for row in given.rows.split(","):
-        for size in LINEAR if row == "linear" else RECURRENT:
+        for size in {"linear": LINEAR, "conv": CONVOLUTIONS}.get(row, RECURRENT):
             for batch in map(int, given.batches.split(",")):
                 with torch.inference_mode():
                     runs = contenders(row, size, batch)
@@ -116,9 +123,9 @@ def main() -> None:
                         off = float((run() - exact).abs().max() / exact.abs().max())
                         gain = statistics.median(a / b for a, b in zip(spent["float32"], spent[name], strict=True))
                         said.append(f"{name} {gain:.2f} x ({off:.4f})")
-                shown = f"{size[0]} x {size[1]}" if row == "linear" else f"T {size[0]} H {size[1]}"
+                form = {"linear": "{} x {}", "conv": "{} of {} px"}.get(row, "T {} H {}")
                 print(
-                    f"{row:<14} {shown:<12} {batch:>5} {statistics.median(spent['float32']):>10.1f}  {', '.join(said)}",
+                    f"{row:<14} {form.format(*size):<12} {batch:>5} {statistics.median(spent['float32']):>10.1f}  {', '.join(said)}",
                     flush=True,
                 )
 

@@ -99,12 +99,18 @@ def train(
 
 
 def resume(run: str | PathLike[str], *, quiet: bool = False) -> "Run":
-    """Goes on with a run that was stopped, killed or failed, from its last whole checkpoint, and returns it.
+    """Goes on with a run that was stopped, killed or failed, or with a compression, from its last whole checkpoint, and returns it.
 
     The result equals that of a run that was never stopped, bit for bit on the same machine. Raises RunError where there is
     nothing to go on with, DataError where the data have changed, and what `train` raises.
     """
+    from samoyed.compressing import resuming
     from samoyed.reporting.progress import Reporter
+
+    if resuming.is_begun(Path(run)):
+        from samoyed.compressing.job import resume as go_on
+
+        return go_on(Path(run), Reporter(quiet))
     from samoyed.training.job import resume as run_job
 
     return run_job(Path(run), Reporter(quiet or not launch.first()))
@@ -141,6 +147,7 @@ def compress(
     quantise: str = "none",
     out: str | PathLike[str] | None = None,
     quiet: bool = False,
+    resume: bool = False,
     **settings: Any,
 ) -> "Run":
     """Makes a run smaller, as a new run, and returns it; with neither prune, share nor quantise, its weights become int8.
@@ -153,9 +160,10 @@ def compress(
         quantise: int8, or none.
         out: The new run directory; by default runs/<task>/<number>.
         quiet: Print no progress.
+        resume: Go on with what the same call began and did not end, in `out` or under runs/<task>; begin it if there is none.
         **settings: Of each round of training: epochs=2, learning_rate=0.001.
 
-    Raises UsageError for a model that learns no matrices by gradients, and what `train` raises.
+    Raises UsageError for a model that learns no matrices by gradients, and what `train` raises. After Interrupted, `resume` goes on.
     """
     if not 0 <= prune < 1 or share not in range(9) or quantise not in ("none", "int8"):
         raise UsageError(
@@ -171,7 +179,7 @@ def compress(
     form = quantise if prune or share else "int8"
     where = None if data is None else Path(data).expanduser()
     target = None if out is None else Path(out).expanduser()
-    return carry_out(path, where, target, prune, share, form, settings, Reporter(quiet))
+    return carry_out(path, where, target, prune, share, form, settings, Reporter(quiet), resume)
 
 
 def distil(

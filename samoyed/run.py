@@ -21,6 +21,7 @@ from samoyed import catalog, settings
 from samoyed.compressing import packing
 from samoyed.errors import DataError, RunError, SamoyedError, UsageError
 from samoyed.files import MANIFEST, check_manifest, write_bytes
+from samoyed.layers import int8
 from samoyed.plan import existing_run
 from samoyed.reporting.progress import Reporter
 from samoyed.stored import Compression, Config, Results, brief
@@ -65,7 +66,9 @@ class Run:
             task.device = torch.device(device)
             model = build(task, model_form, _checked(model_form, given.model))
             if weights == packing.NAME:
-                model.load_state_dict(packing.unpack((path / weights).read_bytes(), model.state_dict()))
+                packed = (path / weights).read_bytes()
+                model.load_state_dict(packing.unpack(packed, model.state_dict()))
+                int8.engage(model, packing.scales(packed))
             else:
                 model.load_state_dict(load_file(path / weights, device=device))
             return cls(path, task, model.to(device))

@@ -66,6 +66,7 @@ class Stage(Stored):
     stage: str
     bytes: Annotated[int, Ge(1)]
     milliseconds: Annotated[float, Ge(0)] | None
+    milliseconds_together: Annotated[float, Ge(0)] | None = None
     test: dict[str, Figure]
 
 

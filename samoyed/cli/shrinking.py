@@ -30,6 +30,12 @@ def compress(
         str, typer.Option("--quantise", help="int8: weights are whole numbers from -127 to 127 times a scale.")
     ] = "",
     out: Annotated[Path | None, typer.Option("--out", help="The new run. Default: runs/TASK/NUMBER.")] = None,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume", help="Go on with what the same command began and did not end; begin it if there is none."
+        ),
+    ] = False,
     json_: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -37,7 +43,15 @@ def compress(
     data, pairs = data_first(data_and_settings or [])
     given = settings.parse_pairs(pairs)
     made = samoyed.compress(
-        run, data, prune=prune, share=_bits(share), quantise=_form(quantise), out=out, quiet=quiet, **given
+        run,
+        data,
+        prune=prune,
+        share=_bits(share),
+        quantise=_form(quantise),
+        out=out,
+        quiet=quiet,
+        resume=resume,
+        **given,
     )
     found = made.compression or {}
     give(

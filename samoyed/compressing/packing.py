@@ -78,12 +78,7 @@ def unpack(data: bytes, like: dict[str, Tensor] | None = None) -> dict[str, Tens
         if form == "same":
             tensors[name] = tensors[facts["as"]].view(shape)
             continue
-        streams = []
-        for size in facts["bytes"]:
-            if not 0 <= int(size) <= len(data) - at:
-                raise ValueError("the packed weights are cut off")
-            streams.append(data[at : at + int(size)])
-            at += int(size)
+        streams, at = _streams(data, facts, at)
         if form == "coded":
             if like is not None and (name not in like or tuple(like[name].shape) != shape):
                 raise ValueError(f"{name} has not the shape of the model's")
@@ -97,10 +92,38 @@ def unpack(data: bytes, like: dict[str, Tensor] | None = None) -> dict[str, Tens
     return tensors
 
 
+def scales(data: bytes) -> dict[str, Tensor]:
+    """Of each tensor that is int8 times a scale: the scales of its rows [R], or its one scale [1]."""
+    header, at = _header(data)
+    found: dict[str, Tensor] = {}
+    for facts in header:
+        streams, at = _streams(data, facts, at)
+        if not facts.get("int8"):
+            continue
+        before = ("gaps" in facts) + ("levels" in facts)
+        found[str(facts["name"])] = (
+            torch.from_numpy(np.frombuffer(streams[before], np.float32).copy())
+            if "levels" in facts
+            else _read(streams[before], torch.float32, (int(facts["shape"][0]),))
+        )
+    return found
+
+
 def sizes(data: bytes) -> dict[str, int]:
     """How many bytes of the file each tensor takes, and the header, under the empty name."""
     header, begin = _header(data)
     return {"": begin} | {str(facts["name"]): sum(facts.get("bytes", [])) for facts in header}
+
+
+def _streams(data: bytes, facts: dict[str, Any], at: int) -> tuple[list[bytes], int]:
+    """The streams of one tensor, the first beginning at `at`, and where they end. Raises ValueError where there are not so many bytes."""
+    streams = []
+    for size in facts.get("bytes", []):
+        if not 0 <= int(size) <= len(data) - at:
+            raise ValueError("the packed weights are cut off")
+        streams.append(data[at : at + int(size)])
+        at += int(size)
+    return streams, at
 
 
 def _header(data: bytes) -> tuple[list[dict[str, Any]], int]:

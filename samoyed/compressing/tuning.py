@@ -8,9 +8,11 @@ from torch import nn
 
 from samoyed import catalog, settings
 from samoyed.compressing.keeping import Kept
-from samoyed.errors import Interrupted, UsageError, nearest, shown
+from samoyed.compressing.resuming import Progress
+from samoyed.errors import Interrupted, RunError, UsageError, nearest, shown
 from samoyed.reporting.progress import Reporter
 from samoyed.tasks import Task
+from samoyed.training.checkpoint import Snapshot
 from samoyed.training.evaluation import evaluate, rank_of
 from samoyed.training.progress import Epoch, Silent
 from samoyed.training.trainer import Trainer
@@ -21,9 +23,9 @@ ROUNDS = 4  # that together take as long as the first training did
 class Follower(Silent):
     """Watches a round: keeps the weights to what was decided, shows the bar, and hands on each epoch."""
 
-    def __init__(self, reporter: Reporter, kept: Kept, passed: Callable[[Epoch], None]) -> None:
+    def __init__(self, reporter: Reporter, kept: Kept, passed: Callable[[Epoch], None], progress: Progress) -> None:
         super().__init__()
-        self.reporter, self.kept, self.hand_on = reporter, kept, passed
+        self.reporter, self.kept, self.hand_on, self.progress = reporter, kept, passed, progress
 
     def stepped(self, epoch: int, done: int, of: int, loss: float) -> None:
         """Also for models that take their steps by themselves."""
@@ -38,6 +40,17 @@ class Follower(Silent):
     def stopping(self) -> bool:
         """Whether somebody asked for the end."""
         return self.reporter.stopping()
+
+    def due(self, epoch: bool = False) -> bool:
+        """Whether it is time for a snapshot."""
+        return self.progress.due(epoch)
+
+    def save(self, snapshot: Snapshot) -> None:
+        """Keeps it; where that fails, as on a full disk, the last good one stays and training goes on."""
+        try:
+            self.progress.save(snapshot)
+        except RunError as error:
+            self.warn(f"{error}; training goes on")
 
     def warn(self, text: str) -> None:
         """Says it."""
@@ -54,10 +67,12 @@ class Rounds:
     settings_: dict[str, Any]
     given: dict[str, Any]
     reporter: Reporter
+    progress: Progress
     epochs: list[Epoch] = field(default_factory=list)
 
-    def tune(self, kept: Kept, title: str, levels: bool = False) -> None:
-        """One round, after which the model has its best weights on the validation split, those of before among them."""
+    def tune(self, number: int, kept: Kept, title: str, levels: bool = False) -> None:
+        """One round, after which the model has its best weights on the validation split, those of before among them; on from where it
+        was stopped, if it was. Raises Interrupted."""
         self.reporter.say(title)
         values = {**of_a_round(self.settings_, levels), **self.given}
         trainer = Trainer(**values)
@@ -65,16 +80,25 @@ class Rounds:
         kept.restore()
         before = rank_of(evaluate(self.task, self.model, self.data["valid"], trainer.batch_size, False), watch)
         untouched = {name: tensor.detach().clone() for name, tensor in self.model.state_dict().items()}
-        follower = Follower(self.reporter, kept, self._add)
+        follower = Follower(self.reporter, kept, self._add, self.progress)
         session = trainer.session(self.task, self.model, self.data["train"], self.data["valid"], follower)
         kept.attach(session.optimizer)
+        begun = self.progress.within(number)
+        if begun is not None:
+            session.restore(begun)
+            for epoch in session.result.epochs:
+                self._add(epoch)
+            self.reporter.say(f"  {'resumed':<10} from epoch {session.epoch}, step {session.descent.steps}")
         self.reporter.begin(trainer.epochs, self.task.unit)
         try:
             trained = session.run()
         finally:
             self.reporter.end()
         if trained.ended == "stopped":
-            raise Interrupted("stopped before the network was compressed", remedy="nothing was written")
+            folder = self.progress.folder.parent
+            raise Interrupted(
+                "stopped before the network was compressed", remedy=f"samoyed resume {folder} goes on from there"
+            )
         if trained.ended == "failed":
             self.reporter.warn(f"this round ended early: {trained.why}; the best weights until then are kept")
         better = bool(trained.epochs) and session.best < before

@@ -16,6 +16,7 @@ from samoyed.errors import RunError, UsageError
 from samoyed.exporting.graphs import Graph, graph_of
 from samoyed.exporting.script import script
 from samoyed.files import write_bytes, write_json, write_text
+from samoyed.layers.int8 import released
 from samoyed.run import Run
 
 OPSET = 22
@@ -32,6 +33,11 @@ def export(run: Run, folder: Path, int8: bool = False) -> dict[str, Any]:
     missing = [name for name in ("onnx", "onnxscript", "onnxruntime") if importlib.util.find_spec(name) is None]
     if missing:
         raise UsageError(f"{missing[0]} is not installed", remedy="pip install 'samoyed[onnx]'")
+    with released(run.model):  # the graph is float32, and so is what it is held against
+        return _written(run, folder, int8)
+
+
+def _written(run: Run, folder: Path, int8: bool) -> dict[str, Any]:
     graph = graph_of(run)
     data = _exported(run, graph)
     found = difference(run, graph, data)

@@ -25,7 +25,7 @@ def weights(before: dict[str, Tensor], after: dict[str, Tensor], sizes: dict[str
     left.set_xlabel("weight")
     left.set_ylabel("how many")
     left.set_ylim(top=6 * left.get_ylim()[1])  # room for the legend
-    left.legend(fontsize=8)
+    left.legend(fontsize=8, loc="upper right")
     shown = names[::-1]
     bits = [8 * sizes.get(name, 0) / after[name].numel() for name in shown]
     shares = [float(after[name].count_nonzero()) / after[name].numel() for name in shown]

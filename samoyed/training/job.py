@@ -113,7 +113,7 @@ def _carry_out(job: Prepared, folder: Path, start: Snapshot | None, reporter: Re
     reporter.say(f"  {'run':<10} {folder}")
     descends = not hasattr(job.model, "fit")
     events = Events(folder) if job.trainer.tensorboard and world.first else None
-    with _signals(reporter, wait=descends):
+    with signals(reporter, wait=descends):
         started = time.monotonic() - (start.facts["elapsed"] if start else 0.0)
         trained = _descend(job, folder, start, reporter, events, world) if descends else None
         run = world.once(lambda: _seal(job, folder, trained or _fit(job, reporter), started, events, reporter))
@@ -214,7 +214,7 @@ def _go_on(folder: Path) -> str | None:
 
 
 @contextmanager
-def _signals(reporter: Reporter, wait: bool) -> Iterator[None]:
+def signals(reporter: Reporter, wait: bool, then: str = "measuring and saving what was learned") -> Iterator[None]:
     """The first Ctrl-C or SIGTERM asks for a clean stop, or where that is not waited for ends at once; a second one does."""
     if not wait or threading.current_thread() is not threading.main_thread():
         yield
@@ -224,7 +224,7 @@ def _signals(reporter: Reporter, wait: bool) -> Iterator[None]:
     def ask(kind: int, frame: Any) -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
         reporter.request_stop()
-        reporter.say("stopping after this step; measuring and saving what was learned (Ctrl-C again to give that up)")
+        reporter.say(f"stopping after this step; {then} (Ctrl-C again to give that up)")
 
     for kind in before:
         signal.signal(kind, ask)

@@ -166,3 +166,20 @@ def test_a_bomb_is_refused() -> None:
         unpack(file([coded], bytes(6)), {"w": torch.zeros(4)})
     with pytest.raises(ValueError, match="damaged"):
         unpack(file([coded], bytes(6)))
+
+
+def test_scales_come_back_with_which_the_numbers_are_whole() -> None:
+    rows, shared, sparse = torch.randn(8, 40), few_levels(torch.randn(8, 40)), weights(3, (8, 40))
+    tensors = {"rows": rows, "shared": shared, "sparse": sparse, "tied": rows, "float": torch.randn(4, 4)}
+    coded = {"rows": How(int8=True), "shared": How(few=True, int8=True), "sparse": How(int8=True)}
+    data = pack(tensors, coded)
+    found, back = packing.scales(data), unpack(data)
+    assert sorted(found) == ["rows", "shared", "sparse"]
+    assert found["shared"].shape == (1,)
+    assert found["rows"].shape == (8,)
+    for name, scales in found.items():
+        whole = back[name] / scales[:, None]
+        assert torch.allclose(whole, whole.round(), atol=1e-4)
+        assert whole.abs().max() <= 127.001
+    with pytest.raises(ValueError, match="cut off"):
+        packing.scales(data[: len(data) // 2])

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 FOLDER = Path(__file__).parent
-SOURCES = ("kernels.c", "lanes.h", "cells.h", "normed.h")
+SOURCES = ("kernels.c", "lanes.h", "cells.h", "normed.h", "products.h", "whole.h")
 OPTIONS = ("-O3", "-g0", "-std=gnu11", "-ffp-contract=fast")
 SECONDS = 120
 

@@ -196,17 +196,26 @@ INLINE void F(step)(int kind, const recurrence *r, int64_t first, int64_t from, 
         F(normed_step)(kind, r, first, from, rows);
         return;
     }
-    F(multiply)(r->packed, kind < GRU_AFTER ? G : 2 * H, H, h, H, gates, G, rows, 1);
+    if (r->whole)
+        whole_product(r, 0, kind < GRU_AFTER ? G : 2 * H, h, gates, G, from, rows);
+    else
+        F(multiply)(r->packed, kind < GRU_AFTER ? G : 2 * H, H, h, H, gates, G, rows, 1);
     if (kind == GRU_AFTER) {
         for (int64_t i = 0; i < rows; i++)
             if (r->bias)
                 memcpy(extra + i * H, r->bias, sizeof(float) * H);
             else
                 memset(extra + i * H, 0, sizeof(float) * H);
-        F(multiply)(candidate, H, H, h, H, extra, H, rows, 1);
     } else if (kind == GRU_BEFORE) {
         for (int64_t i = 0; i < rows; i++) F(gru_before_reset)(H, gates + i * G, extra + i * H, h + i * H);
-        F(multiply)(candidate, H, H, extra, H, gates + 2 * H, G, rows, 1);
+    }
+    if (kind >= GRU_AFTER) {
+        const float *in = kind == GRU_AFTER ? h : extra;
+        float *out = kind == GRU_AFTER ? extra : gates + 2 * H;
+        if (r->whole)
+            whole_product(r, 2 * H, H, in, out, kind == GRU_AFTER ? H : G, from, rows);
+        else
+            F(multiply)(candidate, H, H, in, H, out, kind == GRU_AFTER ? H : G, rows, 1);
     }
     for (int64_t i = 0; i < rows; i++, gates += G, h += H, y += H) {
         if (kind == RNN_TANH || kind == RNN_RELU)

@@ -14,13 +14,15 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from samoyed.layers.recurrence.whole import linear
+
 State = tuple[Tensor, ...]
 
 
 class Weights(NamedTuple):
     """The parameters of one layer in one direction; those that a cell does not have are None."""
 
-    weight_ih: Tensor  # [G H, I]
+    weight_ih: Tensor  # [G H, I]; in int8, both are Wholes
     weight_hh: Tensor  # [G H, R]
     bias_ih: Tensor | None = None  # [G H]
     bias_hh: Tensor | None = None  # [G H]
@@ -71,13 +73,13 @@ class RNNCell:
 
     def project(self, x: Tensor, w: Weights) -> Tensor:
         """x [N, I] -> W x + b [N, G H]."""
-        return F.linear(x, w.weight_ih, w.bias_ih)
+        return linear(x, w.weight_ih, w.bias_ih)
 
     def step(self, a: Tensor, state: State, w: Weights) -> State:
         """a = W x_t + b [B, G H] and the state before, each part [B, R or H] -> the state."""
-        a = a + F.linear(state[0], w.weight_hh, w.bias_hh)
+        a = a + linear(state[0], w.weight_hh, w.bias_hh)
         if w.weight_lags is not None:
-            a = a + F.linear(torch.cat(state[1:], 1), w.weight_lags)
+            a = a + linear(torch.cat(state[1:], 1), w.weight_lags)
         return (torch.tanh(a) if self.nonlinearity == "tanh" else torch.relu(a), *state[:-1])
 
 
@@ -136,18 +138,18 @@ class LSTMCell:
     def project(self, x: Tensor, w: Weights) -> Tensor:
         """x [N, I] -> W x + b [N, G H], normalised if so chosen."""
         if not self.layer_norm:
-            return F.linear(x, w.weight_ih, w.bias_ih)
-        a = F.linear(x, w.weight_ih)
+            return linear(x, w.weight_ih, w.bias_ih)
+        a = linear(x, w.weight_ih)
         return F.layer_norm(a, a.shape[1:], w.weight_norm_ih, w.bias_ih)
 
     def step(self, a: Tensor, state: State, w: Weights) -> State:
         """a = W x_t + b [B, G H] and the state before, each part [B, R or H] -> the state."""
         h, c = state
         if self.layer_norm:
-            product = F.linear(h, w.weight_hh)
+            product = linear(h, w.weight_hh)
             a = a + F.layer_norm(product, product.shape[1:], w.weight_norm_hh, w.bias_hh)
         else:
-            a = a + F.linear(h, w.weight_hh, w.bias_hh)
+            a = a + linear(h, w.weight_hh, w.bias_hh)
         i, *f, g, o = a.chunk(self.gates, 1)
         peepholes = () if w.weight_peephole is None else w.weight_peephole.unbind()
         i = torch.sigmoid(i + peepholes[0] * c if peepholes else i)
@@ -159,7 +161,7 @@ class LSTMCell:
         o = torch.sigmoid(o + peepholes[-1] * c if peepholes else o)
         shown = F.layer_norm(c, c.shape[1:], w.weight_norm_c, w.bias_norm_c) if self.layer_norm else c
         h = o * torch.tanh(shown)
-        return (h if w.weight_hr is None else F.linear(h, w.weight_hr)), c
+        return (h if w.weight_hr is None else linear(h, w.weight_hr)), c
 
 
 @dataclass(frozen=True)
@@ -196,23 +198,23 @@ class GRUCell:
 
     def project(self, x: Tensor, w: Weights) -> Tensor:
         """x [N, I] -> W x + b [N, G H]."""
-        return F.linear(x, w.weight_ih, w.bias_ih)
+        return linear(x, w.weight_ih, w.bias_ih)
 
     def step(self, a: Tensor, state: State, w: Weights) -> State:
         """a = W x_t + b [B, G H] and the state before, each part [B, R or H] -> the state."""
         (h,) = state
         a_r, a_z, a_n = a.chunk(3, 1)
         if self.reset == "after":
-            u_r, u_z, u_n = F.linear(h, w.weight_hh, w.bias_hh).chunk(3, 1)
+            u_r, u_z, u_n = linear(h, w.weight_hh, w.bias_hh).chunk(3, 1)
             r, z = torch.sigmoid(a_r + u_r), torch.sigmoid(a_z + u_z)
             n = torch.tanh(a_n + r * u_n)
         else:
             cut = 2 * h.shape[1]
             gate, candidate = w.weight_hh[:cut], w.weight_hh[cut:]
             d_gate, d_candidate = (None, None) if w.bias_hh is None else (w.bias_hh[:cut], w.bias_hh[cut:])
-            u_r, u_z = F.linear(h, gate, d_gate).chunk(2, 1)
+            u_r, u_z = linear(h, gate, d_gate).chunk(2, 1)
             r, z = torch.sigmoid(a_r + u_r), torch.sigmoid(a_z + u_z)
-            n = torch.tanh(a_n + F.linear(r * h, candidate, d_candidate))
+            n = torch.tanh(a_n + linear(r * h, candidate, d_candidate))
         return (n + z * (h - n),)
 
 

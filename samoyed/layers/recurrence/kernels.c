@@ -11,6 +11,8 @@
  * steps, and nobody waits. The recurrent matrix is packed once in the order in which the inner loop reads it, so that it
  * streams from the second-level cache; a tile of ROWS sequences by PANEL vectors stays in registers while it does.
  *
+ * products.h and whole.h hold the same products in int8, for networks that were quantised.
+ *
  * lanes.h holds the vectors, one set for each instruction set, and cells.h the arithmetic, compiled once for each; which is
  * used is decided when the library is loaded. Sums run in an order that depends neither on the number of threads nor on the
  * tiles, so a sequence gets the same numbers in every batch.
@@ -53,6 +55,9 @@ typedef struct {
     float *product;         /* [n, G H]: U h less its mean over its deviation. Forward: of these steps; backward: all */
     float *scale;           /* [n]: one over the deviation of U h. Forward: of these steps; backward: all */
     float *dproduct;        /* [n, G H] of these steps: gradients at U h. Then `sums` go on: [G H] of norm, [H] of norm_c, [H] of its shift */
+    const uint8_t *whole;   /* null, or the recurrent matrix in int8 in place of `packed`, of a GRU the gates' and then the candidate's */
+    const float *scales;    /* [G H] of `whole` */
+    uint8_t *rounded;       /* B times ROOM(H) bytes, for `whole` */
 } recurrence;
 
 static const int GATES[] = {1, 1, 4, 3, 3, 3, 3};
@@ -72,6 +77,17 @@ static void before(const recurrence *r, int64_t t, int64_t *base, int64_t *limit
 #define NAMED(a, b) JOIN(a, b)
 #define F(name) NAMED(name, LANES)
 #define INLINE static inline __attribute__((always_inline))
+
+#include "products.h"
+
+/* out [rows, outputs] += in [rows, H] times the part of the int8 matrix that begins at output `at`; sequences count from `from`. */
+static void whole_product(const recurrence *r, int64_t at, int64_t outputs, const float *in, float *out, int64_t out_stride, int64_t from,
+                          int64_t rows) {
+    int64_t H = r->hidden;
+    product p = {rows, outputs, H, H, out_stride, 1, 1, in, out, r->whole + whole_size(at, H), r->scales + at, 0, r->rounded + from * ROOM(H)};
+    whole_rows(&p, 0, rows);
+    whole_chosen->multiply(&p, 0, rows, 0, (outputs + BLOCK - 1) / BLOCK);
+}
 
 #define WIDTH 4
 #define LANES portable
@@ -201,6 +217,25 @@ static void forward(const void *what, int64_t share, int64_t shares) {
 static void backward(const void *what, int64_t share, int64_t shares) {
     const recurrence *r = what;
     chosen->backward(r, share, first_of_share(r, share, shares), first_of_share(r, share + 1, shares));
+}
+
+static void round_rows(const void *what, int64_t share, int64_t shares) {
+    const product *p = what;
+    whole_rows(p, p->rows * share / shares, p->rows * (share + 1) / shares);
+}
+
+static void multiply_share(const void *what, int64_t share, int64_t shares) { /* of the larger side, so that less is read twice */
+    const product *p = what;
+    int64_t blocks = (p->outputs + BLOCK - 1) / BLOCK, from = p->rows * share / shares, to = p->rows * (share + 1) / shares;
+    if (p->rows > p->outputs)
+        whole_chosen->multiply(p, from, to - from, 0, blocks);
+    else
+        whole_chosen->multiply(p, 0, p->rows, blocks * share / shares, blocks * (share + 1) / shares);
+}
+
+void samoyed_whole_multiply(const product *p) {
+    divide(round_rows, p, p->threads, p->rows < 8 ? 1 : p->threads);
+    divide(multiply_share, p, p->threads, p->threads);
 }
 
 void samoyed_forward(const recurrence *r) { divide(forward, r, r->threads, r->threads); }

@@ -30,6 +30,16 @@ class Call(ctypes.Structure):
         ),
         *((name, ctypes.c_void_p) for name in ("dy", "dgates", "sums", "scratch", "norm", "norm_bias", "norm_c")),
         *((name, ctypes.c_void_p) for name in ("norm_c_bias", "input", "product", "scale", "dproduct")),
+        *((name, ctypes.c_void_p) for name in ("whole", "scales", "rounded")),
+    ]
+
+
+class Product(ctypes.Structure):
+    """One product of whole numbers; products.h says what each field holds, `given` being `in`."""
+
+    _fields_ = [
+        *((name, ctypes.c_int64) for name in ("rows", "outputs", "depth", "in_stride", "out_stride", "add", "threads")),
+        *((name, ctypes.c_void_p) for name in ("given", "out", "packed", "scales", "bias", "scratch")),
     ]
 
 
@@ -87,10 +97,16 @@ def _open(path: Path) -> ctypes.CDLL | None:
     found.samoyed_packed_size.argtypes, found.samoyed_packed_size.restype = (number, number), number
     found.samoyed_pack.argtypes, found.samoyed_pack.restype = (number,) * 4 + (pointer,) * 2, None
     found.samoyed_choose.argtypes, found.samoyed_choose.restype = (ctypes.c_char_p,), ctypes.c_char_p
+    found.samoyed_whole_multiply.argtypes, found.samoyed_whole_multiply.restype = (ctypes.POINTER(Product),), None
+    found.samoyed_whole_size.argtypes, found.samoyed_whole_size.restype = (number, number), number
+    found.samoyed_whole_pack.argtypes, found.samoyed_whole_pack.restype = (number, number, pointer, pointer), None
+    found.samoyed_whole_choose.argtypes, found.samoyed_whole_choose.restype = (ctypes.c_char_p,), ctypes.c_char_p
+    found.samoyed_whole_choice.argtypes, found.samoyed_whole_choice.restype = (), ctypes.c_char_p
     found.samoyed_large_pages.argtypes, found.samoyed_large_pages.restype = (pointer, number), None
     found.samoyed_use_threads.argtypes, found.samoyed_use_threads.restype = (pointer,), None
     found.samoyed_use_threads(_threads_of_torch())
     found.samoyed_choose(None)
+    found.samoyed_whole_choose(None)
     return found
 
 

@@ -14,9 +14,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
+from samoyed.layers.recurrence import whole_steps
 from samoyed.layers.recurrence.cells import Cell, LSTMCell, State, Weights
 from samoyed.layers.recurrence.library import available, narrowed
 from samoyed.layers.recurrence.reference import scan
+from samoyed.layers.recurrence.whole import Whole, computes
 
 Engine = Literal["auto", "kernel", "reference"]
 _TAKEN = (torch.float32, torch.bfloat16)  # by the kernels, which compute in float32
@@ -67,6 +69,9 @@ class Recurrent(nn.Module):
         self.proj_size = proj_size
         self.bias, self.batch_first, self.dropout, self.bidirectional = bias, batch_first, dropout, bidirectional
         self.variational, self.weight_dropout = variational, weight_dropout
+        self.whole: dict[
+            str, Whole
+        ] = {}  # by the parameter's name: int8 matrices that are computed with outside of training
         self._carried = proj_size or hidden_size
         wide = cell.gates * hidden_size
         for number, suffix in enumerate(self._suffixes):
@@ -179,7 +184,7 @@ class Recurrent(nn.Module):
 
     def _rows(self, x: Tensor, sizes: Sequence[int], batch_sizes: Tensor | None, hx: Any) -> tuple[Tensor, Any]:
         """All layers over x [N, I], whose rows are ordered by time -> ([N, D R], state)."""
-        weight: Tensor = self._weights("_l0").weight_ih
+        weight: Tensor = self.get_parameter("weight_ih_l0")
         if narrowed(x):
             x = x.to(weight.dtype)
         if x.shape[-1] != self.input_size or x.dtype != weight.dtype:
@@ -198,8 +203,9 @@ class Recurrent(nn.Module):
         narrow = same and (narrowed(x) or x.dtype != torch.float32)  # torch.nn's run in bfloat16
         kernel = self.engine != "reference" and applies and not narrow
         kernel = kernel and (self.engine == "kernel" or (len(sizes) >= _STEPS and available(x.device.type)))
+        whole = bool(self.whole) and not self.training and computes(x)
         locked = self.variational and self.training and self.dropout > 0
-        if same and not kernel and not locked:
+        if same and not kernel and not locked and not whole:
             return self._by_torch(x, sizes, batch_sizes, states, [self._used(suffix) for suffix in self._suffixes])
         run: Any = partial(scan, self.cell, sizes=sizes)
         if same and not kernel and not self.bidirectional:
@@ -208,6 +214,8 @@ class Recurrent(nn.Module):
             from samoyed.layers.recurrence.layer import by_kernel
 
             run = partial(by_kernel, self.cell, _starts(sizes, batch_sizes))
+        if whole:
+            run = whole_steps.runner(self.cell, self.engine, sizes, _starts(sizes, batch_sizes))
         ends: list[State] = []
         answers: list[Tensor] = []
         for number, suffix in enumerate(self._suffixes):
@@ -215,7 +223,9 @@ class Recurrent(nn.Module):
             if number and direction == 0:
                 x, answers = self._dropped(_side_by_side(answers), sizes), []
             state = tuple(part[number] for part in states)
-            answer, end = run(x=x, weights=self._used(suffix), state=state, reverse=direction == 1)
+            weights = self._used(suffix)
+            weights = whole_steps.in_int8(weights, self.whole, suffix) if whole else weights
+            answer, end = run(x=x, weights=weights, state=state, reverse=direction == 1)
             answers.append(answer)
             ends.append(end)
         last = tuple(torch.stack(parts) for parts in zip(*ends, strict=True))

@@ -9,6 +9,8 @@ here: under autograd, while training, on other devices and in exported graphs th
 Legend: N rows, K depth, O outputs.
 """
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -27,6 +29,7 @@ class Whole:
         """numbers int8 [O, K] from -127 to 127, scales float32 [O]."""
         self.numbers, self.scales = numbers.contiguous(), scales.float().contiguous()
         self._packed: dict[tuple[bytes, int], Tensor] = {}
+        self.kernel: Tensor | None = None  # the numbers as oneDNN lays a convolution's out
 
     @classmethod
     def of(cls, weight: Tensor, scales: Tensor) -> "Whole":
@@ -36,6 +39,9 @@ class Whole:
 
     def __getitem__(self, rows: slice) -> "Whole":
         return Whole(self.numbers[rows], self.scales[rows])
+
+    def __deepcopy__(self, memo: Any) -> "Whole":
+        return Whole(self.numbers, self.scales)  # which never change; what oneDNN has made cannot be copied
 
     def __len__(self) -> int:
         return len(self.numbers)

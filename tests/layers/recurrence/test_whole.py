@@ -14,7 +14,7 @@ from samoyed.layers import int8
 from samoyed.layers.recurrence import LSTM, RNN, library, whole_steps
 from samoyed.layers.recurrence.whole import Whole
 
-from .conftest import IN_PYTORCH, parts
+from .conftest import parts
 
 Floats = NDArray[np.float32]
 
@@ -148,6 +148,8 @@ def test_every_cell_is_its_equation_in_whole_numbers(cell: Callable[..., Any], i
     """Step by step, from the state that the layer itself had: rounding has no slack that could hide an error."""
     torch.manual_seed(0)
     layer = engaged(cell(13, 21))
+    if getattr(layer.cell, "layer_norm", False):
+        pytest.skip("no kernel in int8")
     gates = [layer.whole["weight_ih_l0"], layer.whole["weight_hh_l0"]]
     x = torch.randn(12, 5, 13)
     y, _ = layer(x)
@@ -176,10 +178,9 @@ def test_directions_layers_lengths_and_pieces(cell: Callable[..., Any], monkeypa
 
 
 @torch.no_grad()
-@pytest.mark.parametrize("name", sorted(IN_PYTORCH))
-def test_cells_without_kernels_are_near_their_float32(name: str) -> None:
+def test_every_cell_is_near_its_float32(any_cell: Callable[..., Any]) -> None:
     torch.manual_seed(0)
-    layer = engaged(IN_PYTORCH[name](6, 10))
+    layer = engaged(any_cell(6, 10))
     x = torch.randn(7, 3, 6)
     y, _ = layer(x)
     layer.whole = {}
@@ -229,3 +230,37 @@ def test_numbers_come_back_from_one_scale_for_all_rows() -> None:
     made = Whole.of(numbers.float() * 0.013, torch.tensor([0.013]))
     assert torch.equal(made.numbers, numbers)
     assert torch.equal(made.scales, torch.full((6,), 0.013))
+
+
+@pytest.mark.parametrize("vnni", [True, False])
+@pytest.mark.parametrize(("stride", "padding", "dilation"), [(1, 1, 1), (2, 0, 1), ((1, 2), (2, 1), 2)])
+def test_convolutions_are_those_of_whole_numbers(
+    monkeypatch: pytest.MonkeyPatch, vnni: bool, stride: Any, padding: Any, dilation: Any
+) -> None:
+    if vnni and not int8._vnni():
+        pytest.skip("no VNNI here")
+    monkeypatch.setattr(int8, "_vnni", lambda: vnni)
+    torch.manual_seed(0)
+    layer = nn.Conv2d(32, 40, 3, stride, padding, dilation).eval()
+    scales = layer.weight.detach().abs().amax((1, 2, 3)) / 127
+    assert int8.engage(nn.Sequential(layer), {"0.weight": scales}) == ["0"]
+    x = torch.randn(5, 32, 9, 11) * torch.logspace(-3, 3, 5).view(-1, 1, 1, 1)
+    x[4] = 0
+    with torch.no_grad():
+        y = layer(x)
+    pictures = torch.nn.functional.unfold(x, 3, dilation, padding, stride)  # [B, 32 9, places]
+    numbers = layer.whole.numbers.numpy().astype(np.int64)
+    for picture, whole, found in zip(pictures, x, y, strict=True):
+        largest = np.float32(max(float(whole.abs().max()), 1e-20))
+        q = np.rint(picture.numpy() * (np.float32(127) / largest)).astype(np.int64)
+        sums = (numbers @ q).astype(np.float32)
+        expected = sums * (largest / np.float32(127)) * scales.numpy()[:, None] + layer.bias.detach().numpy()[:, None]
+        assert np.allclose(found.flatten(1).numpy(), expected, rtol=1e-5, atol=1e-6)
+    with torch.no_grad():
+        assert torch.equal(layer(x[1:2]), y[1:2])  # alone as together
+        exact = nn.functional.conv2d(x[:4], layer.weight, layer.bias, stride, padding, dilation)
+        off = (y[:4] - exact).abs().amax((1, 2, 3)) / exact.abs().amax((1, 2, 3))
+        assert (off < 0.03).all()
+    copy.deepcopy(layer)
+    few = nn.Conv2d(3, 40, 3)
+    assert int8.engage(nn.Sequential(few), {"0.weight": torch.ones(40)}) == []
