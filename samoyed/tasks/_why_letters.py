@@ -44,7 +44,8 @@ def of_drawing(task: Any, model: nn.Module, example: Drawing) -> tuple[Drawing, 
 def drawn(task: Any, model: nn.Module, example: Drawing, falls: Tensor) -> list[Picture]:
     """The window over the letters, if the model has one, and what each letter is needed for."""
     names = [printable(letter) for letter in example.text[: len(falls)]]
-    pictures = [drawing.window(task, model, example)] if hasattr(model, "traced") else []
+    with torch.no_grad():
+        pictures = [drawing.window(task, model, example)] if hasattr(model, "traced") else []
     return [
         *pictures,
         why.needed(names, falls, "point", "How much less probable each point is where a letter is unknown."),

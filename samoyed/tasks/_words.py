@@ -1,12 +1,16 @@
 """Windows of a text of numbers, and what people ask of words. Legend: N words and ends of sentences, B windows, W half a window."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
+from samoyed import batching
 from samoyed.errors import DataError, UsageError, nearest, shown
 from samoyed.features.corpus import END
 
 ANALOGY = "::"
+_MEASURED = 20_000  # windows of a split that are measured
 _SUGGESTED = 20_000  # words among which the nearest are looked for
 
 
@@ -30,6 +34,14 @@ class Known:
             remedy = suggested if suggested.startswith("did") else "it was too rare in the text, or never there"
             raise DataError(f"{shown(word)!r} has no vector", remedy=remedy)
         return found
+
+
+def measured(tokens: Tensor, window: int, counts: Sequence[int], negatives: int) -> tuple[Tensor, Tensor]:
+    """Windows evenly from the whole text, with the noise words they are measured by: [B, 2 W + 1] and [B, K]."""
+    found = windows_of(tokens, window, _MEASURED)
+    weights = torch.tensor(counts, dtype=torch.float64) ** 0.75
+    noise = torch.multinomial(weights, len(found) * negatives, True, generator=batching.generator(0))
+    return found, noise.view(len(found), negatives).to(found.device)
 
 
 def windows_of(tokens: Tensor, window: int, most: int) -> Tensor:

@@ -17,7 +17,7 @@ from samoyed.settings import Count, NonNegative
 from samoyed.sources import Source
 from samoyed.splitting import stratified
 from samoyed.stored import Stored
-from samoyed.tasks import Picture, Split
+from samoyed.tasks import Picture, Split, _why_frames
 from samoyed.tasks._sounds import checked, one_recording, summary
 from samoyed.tasks._transcribing import Sequences, Transcribing, feasible
 
@@ -158,6 +158,18 @@ class AutomaticSpeechRecognition(Transcribing[Utterance]):
 
     def say(self, answer: dict[str, Any]) -> str:
         return f"{answer['input']}: {answer['text'] or '(nothing)'}"
+
+    def explain(self, model: nn.Module, example: Utterance) -> dict[str, Any]:
+        """Where hiding makes the reading less probable, as `heat` over the `spectrogram`, and when each symbol was heard: JSON."""
+        return _why_frames.as_json(self._why(model, example), len(example.samples) / example.rate)
+
+    def explained(self, model: nn.Module, example: Utterance) -> list[Picture]:
+        """The spectrogram under integrated gradients and occlusion, and when each symbol was heard."""
+        return _why_frames.drawn(self._why(model, example), "lower", "Mel bands over time")
+
+    def _why(self, model: nn.Module, example: Utterance) -> _why_frames.Reading:
+        bands = len(self.filterbank.mean)
+        return _why_frames.of_reading(self, model, example, 1, lambda heat: heat.reshape(-1, bands).T)
 
     def pictures(self, model: nn.Module, split: Split, data: dict[str, Sequences]) -> list[Picture]:
         return drawing.pictures(self, model, data["test"], len(self.filterbank.mean))

@@ -21,7 +21,7 @@ from samoyed.settings import Span
 from samoyed.sources import Source, no_such_path, open_splits
 from samoyed.sources.stroke_lines import drawing_of
 from samoyed.splitting import stratified
-from samoyed.tasks import Metric, Picture, Split, Task
+from samoyed.tasks import Metric, Picture, Split, Task, _why_letters
 from samoyed.tasks._pen import Drawings, Single, State, given_offsets, offsets_of, strokes_of
 
 
@@ -233,6 +233,14 @@ class HandwritingSynthesis(Task[Drawing, Drawings]):
     def written(self, answer: dict[str, Any], path: Path) -> Path:
         """An answer as a picture: an .svg or a .png."""
         return drawn.write(answer["strokes"], answer["given"], path)
+
+    def explain(self, model: nn.Module, example: Drawing) -> dict[str, Any]:
+        """How much each letter has to do with the strokes, as `parts`, with a sentence: JSON."""
+        return _why_letters.as_json(*_why_letters.of_drawing(self, model, example))
+
+    def explained(self, model: nn.Module, example: Drawing) -> list[Picture]:
+        """Which letter was looked at, and which was needed, at each point of the drawing."""
+        return _why_letters.drawn(self, model, *_why_letters.of_drawing(self, model, example))
 
     def pictures(self, model: nn.Module, split: Split, data: dict[str, Drawings]) -> list[Picture]:
         return drawn.pictures(self, model, split.test)

@@ -19,7 +19,7 @@ from samoyed.settings import Count, Span
 from samoyed.sources import Source
 from samoyed.splitting import stratified
 from samoyed.stored import Stored
-from samoyed.tasks import Metric, Picture, Split, Task
+from samoyed.tasks import Metric, Picture, Split, Task, _why_words
 from samoyed.tasks._spans import matches, scheme_of, spans
 from samoyed.tasks._texts import batches, begin_with, given_text, padded
 
@@ -212,6 +212,14 @@ class SequenceTagging(Task[TaggedText, Tagged]):
             return printable(" ".join(f"{word}/{tag}" for word, tag, _ in answer["tags"]))
         listed = ", ".join(f"{kind}: {text}" for kind, text in answer["spans"]) or "nothing"
         return printable(f"{answer['input']}  ({listed})")
+
+    def explain(self, model: nn.Module, example: TaggedText) -> dict[str, Any]:
+        """What each word adds to a tag, as `parts`, and for several tags as `each`, with a sentence: JSON."""
+        return _why_words.as_json(_why_words.of_tags(self, model, example))
+
+    def explained(self, model: nn.Module, example: TaggedText) -> list[Picture]:
+        """The text once for each tag of a span, shaded by integrated gradients and by making words unknown."""
+        return _why_words.shaded(_why_words.of_tags(self, model, example))
 
     def pictures(self, model: nn.Module, split: Split, data: dict[str, Tagged]) -> list[Picture]:
         flat: list[Tensor] = []

@@ -18,14 +18,14 @@ from samoyed.features.exact_subwords import ExactSubwords
 from samoyed.features.vocabulary import Vocabulary
 from samoyed.layers.continuous_cache import Cached
 from samoyed.objectives import Mean, cross_entropy, full, token_scores
-from samoyed.reporting import language, music
+from samoyed.reporting import music
 from samoyed.settings import Count, Span, Whole
 from samoyed.sources import Source, no_such_path
 from samoyed.stored import Stored
-from samoyed.tasks import Metric, Picture, Split, Task
+from samoyed.tasks import Metric, Picture, Split, Task, _why_words
 from samoyed.tasks._cache import Cache
 from samoyed.tasks._carried import along, in_parts
-from samoyed.tasks._ngrams import bits_by_order
+from samoyed.tasks._ngrams import pictures
 from samoyed.tasks._tokens import Tokens, as_tokens
 
 _UNITS = {"characters": "character", "words": "word", "subwords": "subword"}
@@ -265,21 +265,20 @@ class TextGeneration(Task[Text, Tokens]):
         """An answer as a text, or the first tune in it as MIDI or as a picture; see reporting/music."""
         return music.write(self.say(answer), path)
 
+    def explain(self, model: nn.Module, example: Text) -> dict[str, Any]:
+        """What each token of the past adds to the likeliest next one, as `parts`, with a sentence: JSON."""
+        return _why_words.as_json(_why_words.of_next(self, model, example))
+
+    def explained(self, model: nn.Module, example: Text) -> list[Picture]:
+        """The past, shaded by what it adds to the likeliest next token, by integrated gradients and by making tokens unknown."""
+        return _why_words.shaded(_why_words.of_next(self, model, example))
+
     def pictures(self, model: nn.Module, split: Split, data: dict[str, Tokens]) -> list[Picture]:
-        beginning = split.test[0].text[:80]
-        samples = {t: self.answer(model, Text(beginning, "test"), 400, t)["continuation"] for t in (0.5, 0.8, 1.0)}
-        end = min(401, data["test"].tokens.shape[1])
-        window = as_tokens(data["test"].tokens[:, :end])
-        surprise = -self._scores(model, window)[0][0]
-        shown = [self.vocabulary.tokens[i] for i in window.tokens[0, 1:].tolist()]
-        train, test = (data[name].tokens[0].cpu() for name in ("train", "test"))
-        bits = [self.metrics(model, batch)["bits"] for batch in self.batches(data["test"], 256)]
-        mine = sum(float(b.total.sum()) for b in bits) / max(1.0, sum(float(b.count.sum()) for b in bits))
-        return [
-            language.samples(beginning, samples),
-            language.surprise(shown, surprise.cpu()),
-            language.beside_ngrams(mine, bits_by_order(train, test, self.vocabulary.lengths())),
-        ]
+        return pictures(self, model, split, data)
+
+    def surprise(self, model: nn.Module, batch: Tokens) -> Tensor:
+        """-log p of each target, [B, T]."""
+        return -self._scores(model, batch)[0]
 
     def _before(self, batch: Tokens) -> Any:
         """The state that is carried from the batch before, unless this one is fresh."""

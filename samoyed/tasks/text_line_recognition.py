@@ -17,7 +17,7 @@ from samoyed.settings import Count, NonNegative
 from samoyed.sources import Source, one_file
 from samoyed.splitting import stratified
 from samoyed.stored import Stored
-from samoyed.tasks import Picture, Split
+from samoyed.tasks import Picture, Split, _why_frames
 from samoyed.tasks._transcribing import Sequences, Transcribing, feasible
 
 _COLUMNS = 4  # columns of the picture for each symbol that a model can say
@@ -155,6 +155,15 @@ class TextLineRecognition(Transcribing[TextLine]):
 
     def say(self, answer: dict[str, Any]) -> str:
         return f"{answer['input']}: {answer['text'] or '(nothing)'}"
+
+    def explain(self, model: nn.Module, example: TextLine) -> dict[str, Any]:
+        """Where hiding makes the reading less probable, as `heat` over the `line`, and where each symbol was read: JSON."""
+        return _why_frames.as_json(_why_frames.of_reading(self, model, example, 2, lambda heat: heat))
+
+    def explained(self, model: nn.Module, example: TextLine) -> list[Picture]:
+        """The line under integrated gradients and occlusion, and where each symbol was read."""
+        found = _why_frames.of_reading(self, model, example, 2, lambda heat: heat)
+        return _why_frames.drawn(found, "upper", "The line")
 
     def pictures(self, model: nn.Module, split: Split, data: dict[str, Sequences]) -> list[Picture]:
         return drawing.pictures(self, model, data["test"], self.height)

@@ -17,7 +17,7 @@ from samoyed.reporting import translation as drawing
 from samoyed.settings import Count, NonNegative, Share, Span
 from samoyed.sources import Source
 from samoyed.splitting import stratified
-from samoyed.tasks import Metric, Picture, Split, Task
+from samoyed.tasks import Metric, Picture, Split, Task, _why_words
 from samoyed.tasks._pairs import (
     Pairs,
     State,
@@ -263,6 +263,14 @@ class Translation(Task[Pair, Pairs]):
 
     def say(self, answer: dict[str, Any]) -> str:
         return str(answer["text"]) or "(nothing)"
+
+    def explain(self, model: nn.Module, example: Pair) -> dict[str, Any]:
+        """What each source token adds to each token that is said, as `each`, with a sentence: JSON."""
+        return _why_words.as_json(_why_words.of_translation(self, model, example))
+
+    def explained(self, model: nn.Module, example: Pair) -> list[Picture]:
+        """A table of source tokens against said tokens: integrated gradients, occlusion, attention."""
+        return _why_words.drawn(_why_words.of_translation(self, model, example))
 
     def pictures(self, model: nn.Module, split: Split, data: dict[str, Pairs]) -> list[Picture]:
         return drawing.pictures(self, model, split.test, data["test"])

@@ -23,10 +23,9 @@ from samoyed.reporting import embeddings
 from samoyed.settings import Count, Few, NonNegative
 from samoyed.sources import Source
 from samoyed.stored import Stored
-from samoyed.tasks import Metric, Picture, Split, Task
-from samoyed.tasks._words import ANALOGY, Known, analogy_of, windows_of
+from samoyed.tasks import Metric, Picture, Split, Task, _why_contexts
+from samoyed.tasks._words import ANALOGY, Known, analogy_of, measured
 
-_MEASURED = 20_000  # windows of a split that are measured
 _AT_ONCE = 1_024  # of them in a batch
 
 
@@ -200,7 +199,10 @@ class WordEmbeddings(Task[Corpus, Windows]):
 
     def batches(self, data: Windows, batch_size: int, *, seed: int = 0, epoch: int | None = None) -> Iterator[Windows]:
         if epoch is None:
-            yield from batching.batches(self._measured(data.tokens[0]), min(batch_size, _AT_ONCE))
+            yield from batching.batches(
+                Windows(*measured(data.tokens[0], self.window, self.known.counts, self.negatives)),
+                min(batch_size, _AT_ONCE),
+            )
             return
         tokens, size = data.tokens[0], max(batch_size, SENTENCE)
         drawn = int(batching.generator(seed, epoch).initial_seed())
@@ -213,13 +215,6 @@ class WordEmbeddings(Task[Corpus, Windows]):
 
     def steps(self, data: Windows, batch_size: int) -> int:
         return -(-data.tokens.shape[1] // max(batch_size, SENTENCE))
-
-    def _measured(self, tokens: Tensor) -> Windows:
-        """Windows evenly from the whole text, with the noise words they are measured by."""
-        found = windows_of(tokens, self.window, _MEASURED)
-        weights = torch.tensor(self.known.counts, dtype=torch.float64) ** 0.75
-        noise = torch.multinomial(weights, len(found) * self.negatives, True, generator=batching.generator(0))
-        return Windows(found, noise.view(len(found), self.negatives).to(found.device))
 
     def objective(self, model: nn.Module, batch: Windows) -> Mean:
         said = model(batch.tokens.long(), batch.drawn)
@@ -293,6 +288,14 @@ class WordEmbeddings(Task[Corpus, Windows]):
         if tests:
             write_json(folder / "word_tests.json", word_tests.as_facts(tests))
         return rows + [(type(test).__name__.lower(), str(test)) for test in tests]
+
+    def explain(self, model: nn.Module, example: Any) -> dict[str, Any]:
+        """The words that stand around a word, as `parts`, with a sentence: JSON."""
+        return _why_contexts.as_json(self, model, example)
+
+    def explained(self, model: nn.Module, example: Any) -> list[Picture]:
+        """The words nearest to a word, and those that it stands with."""
+        return _why_contexts.drawn(self, model, example)
 
     def pictures(self, model: nn.Module, split: Split, data: dict[str, Windows]) -> list[Picture]:
         found = self.vectors(model)
