@@ -26,6 +26,7 @@ PAGE = {
     "/page.js": ("page.js", "text/javascript; charset=utf-8"),
     "/pictures.js": ("pictures.js", "text/javascript; charset=utf-8"),
     "/answers.js": ("answers.js", "text/javascript; charset=utf-8"),
+    "/sounds.js": ("sounds.js", "text/javascript; charset=utf-8"),
     "/favicon.svg": ("favicon.svg", "image/svg+xml"),
 }
 _JSON = "application/json"

@@ -14,7 +14,16 @@ from samoyed.serving.limits import Limits
 from samoyed.serving.replies import refusal
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
-_OPEN = ("/", "/health", "/page.css", "/page.js", "/pictures.js", "/answers.js", "/favicon.svg")  # without a token
+_OPEN = (
+    "/",
+    "/health",
+    "/page.css",
+    "/page.js",
+    "/pictures.js",
+    "/answers.js",
+    "/sounds.js",
+    "/favicon.svg",
+)  # without a token
 _METHODS = ("GET", "HEAD", "POST")
 _HEADERS = [
     (

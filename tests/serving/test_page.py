@@ -1,9 +1,13 @@
 """The page in a real browser: a digit drawn with the mouse, a text, a series, on a phone and a desk, in light and dark."""
 
+import io
 import shutil
+import wave
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from samoyed import samples
@@ -16,11 +20,16 @@ if CHROMIUM is None:
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
+def chromium() -> Iterator[Any]:
     with playwright.sync_playwright() as started:
-        launched = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield launched
-        launched.close()
+        yield started.chromium
+
+
+@pytest.fixture(scope="module")
+def browser(chromium: Any) -> Iterator[Any]:
+    launched = chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+    yield launched
+    launched.close()
 
 
 def opened(browser: Any, url: str, width: int = 390, scheme: str = "light") -> tuple[Any, list[str]]:
@@ -127,4 +136,71 @@ def test_a_token_is_asked_for(run_of: Callable[[str], Run], serving: Any, browse
         page.close()
         page, _ = opened(browser, f"{served.url}/#token={token}")
         assert token not in page.url
+        page.close()
+
+
+@pytest.fixture(scope="module")
+def listening(chromium: Any) -> Iterator[Any]:
+    """A browser whose microphone hears beeps."""
+    hears = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
+    launched = chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", *hears])
+    yield launched
+    launched.close()
+
+
+@pytest.mark.parametrize(
+    ("task", "width", "scheme"),
+    [("audio-classification", 390, "light"), ("automatic-speech-recognition", 1200, "dark")],
+)
+def test_what_is_said_is_recorded(
+    run_of: Callable[[str], Run], serving: Any, listening: Any, task: str, width: int, scheme: str
+) -> None:
+    pytest.importorskip("kaldi_native_fbank")
+    with serving(run_of(task)) as served:
+        page, met = opened(listening, served.url, width, scheme)
+        page.click("#input button[type=submit]")
+        assert "no recording yet" in page.inner_text("#answer [role=alert]")
+        page.focus("#record")
+        page.keyboard.press("Enter")
+        page.wait_for_function("document.querySelector('#record').textContent === 'Stop'")
+        page.wait_for_timeout(1200)
+        page.keyboard.press("Enter")
+        page.wait_for_function("document.querySelector('#said').textContent.startsWith('Recorded')")
+        assert page.evaluate("document.querySelector('#heard').src").startswith("blob:")
+        with page.expect_request("**/predict") as asked:
+            page.click("#input button[type=submit]")
+        body = asked.value.post_data_buffer
+        with wave.open(io.BytesIO(body)) as sound:
+            assert sound.getnchannels() == 1
+            assert 0.5 < sound.getnframes() / sound.getframerate() < 5
+            samples_ = np.frombuffer(sound.readframes(sound.getnframes()), "<i2")
+        assert np.abs(samples_).max() > 1000  # the beeps
+        page.wait_for_function(
+            "document.querySelector('#answer').children.length > 1 && !document.querySelector('#answer').ariaBusy"
+        )
+        assert page.locator("#answer [role=alert]").count() == 0
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        assert met == []
+        page.close()
+
+
+def test_a_recording_is_chosen_and_one_that_is_none_is_refused(
+    run_of: Callable[[str], Run], serving: Any, browser: Any, tmp_path: Path
+) -> None:
+    pytest.importorskip("kaldi_native_fbank")
+    with wave.open(str(tmp_path / "tone.wav"), "wb") as sound:
+        sound.setparams((1, 2, 8000, 0, "NONE", ""))
+        sound.writeframes((8000 * np.sin(np.arange(4000) / 3)).astype("<i2").tobytes())
+    (tmp_path / "none.wav").write_bytes(b"no sound")
+    with serving(run_of("audio-classification")) as served:
+        page, met = opened(browser, served.url)
+        page.set_input_files("#file", tmp_path / "tone.wav")
+        page.click("#input button[type=submit]")
+        page.wait_for_selector("#label")
+        page.set_input_files("#file", tmp_path / "none.wav")
+        page.click("#input button[type=submit]")
+        page.wait_for_selector("#answer [role=alert]")
+        page.click("#record")  # this browser has no microphone
+        page.wait_for_function("document.querySelector('#said').textContent.includes('choose a file instead')")
+        assert met == []
         page.close()

@@ -122,9 +122,13 @@ function forecast(make, answer) {
 // [{text, weight}]} as shaded words, and {sentence}.
 async function reasons(make, why, beside) {
   const parts = [make("h2", {}, "Why")];
-  if (why.heat && beside.picture) parts.push(await heat(make, why.heat, beside.picture));
+  if (why.heat && beside.picture && !why.line) parts.push(await heat(make, why.heat, beside.picture));
   if (why.heats && beside.picture) parts.push(await looks(make, why.heats, beside.picture));
-  if (why.parts) parts.push(words(make, why.parts));
+  const drawn = why.spectrogram ?? why.line;
+  if (drawn && why.heat) parts.push(grid(make, drawn, why.heat, why.spectrogram !== undefined));
+  if (why.symbols) parts.push(make("p", { className: "soft", id: "symbols" }, why.symbols.map(({ symbol, at, in: unit }) => `${symbol === " " ? "␣" : symbol} ${unit === "seconds" ? `${at.toFixed(2)} s` : Math.round(at)}`).join(" · ")));
+  if (why.each?.length > 1) parts.push(...why.each.slice(0, SHOWN).flatMap(({ label, parts: some }) => [make("h3", {}, label), words(make, some)]));
+  else if (why.parts) parts.push(words(make, why.parts));
   if (why.sentence) parts.push(make("p", { className: "soft" }, why.sentence));
   return parts;
 }
@@ -137,6 +141,21 @@ function words(make, pairs) {
     word.style.background = `rgb(${weight < 0 ? "213 94 0" : "0 114 178"} / ${(Math.abs(weight) / most) * 0.6})`;
     return word;
   }));
+}
+
+// What was given as rows of numbers, grey, under the heat; a spectrogram has its lowest band below.
+function grid(make, given, values, upwards) {
+  const rows = given.length, columns = given[0].length, canvas = make("canvas", { width: columns, height: rows, className: "grid", id: "why" });
+  const pen = canvas.getContext("2d"), all = given.flat(), least = Math.min(...all), span = Math.max(...all) - least || 1;
+  const most = Math.max(...values.flat().map(Math.abs), 1e-12);
+  given.forEach((row, i) => row.forEach((value, j) => {
+    const y = upwards ? rows - 1 - i : i, grey = Math.round((255 * (value - least)) / span), weight = values[i][j];
+    pen.fillStyle = `rgb(${grey} ${grey} ${grey})`;
+    pen.fillRect(j, y, 1, 1);
+    pen.fillStyle = `rgb(${weight < 0 ? "0 114 178" : "213 94 0"} / ${(Math.abs(weight) / most) * 0.7})`;
+    pen.fillRect(j, y, 1, 1);
+  }));
+  return make("figure", {}, canvas);
 }
 
 async function heat(make, values, picture) {

@@ -1,5 +1,6 @@
 // The page of a served run: what to give, by kind of example, and the answer drawn. Nothing is asked of any other host.
 import { drawing, dropped } from "./pictures.js";
+import { recorded } from "./sounds.js";
 import { show } from "./answers.js";
 
 const $ = (id) => document.getElementById(id);
@@ -77,7 +78,17 @@ function upload(text, accept) {
     },
   };
 }
-kinds.Recording = kinds.Utterance = () => upload("Choose a recording", ".wav,.flac,.ogg,.mp3,audio/*");
+kinds.Recording = kinds.Utterance = () => {
+  const sound = recorded(make);
+  return {
+    elements: [sound.element],
+    async send() {
+      await sound.finish(); // asked while it records
+      if (!sound.file) throw { error: "there is no recording yet", remedy: "record one, or choose a file" };
+      return { body: sound.file, type: "application/octet-stream", beside: {} };
+    },
+  };
+};
 kinds.CaptionedImage = kinds.TextLine = kinds.Image;
 kinds.Clip = () => upload("Choose a GIF or a video", ".gif,.webp,.apng,.png,video/*");
 kinds.Volume = () => upload("Choose a .npy or a TIFF of several pages", ".npy,.tif,.tiff");
