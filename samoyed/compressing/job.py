@@ -41,7 +41,7 @@ from samoyed.training.job import signals
 from samoyed.training.machine import device_of, environment
 from samoyed.training.prepare import SPLITS, Prepared
 from samoyed.training.progress import Trained
-from samoyed.training.state import as_facts, from_facts, generators, set_generators
+from samoyed.training.state import as_facts, from_facts, generators, set_generators, weights_of
 from samoyed.training.trainer import Trainer
 from samoyed.training.world import ALONE
 from samoyed.training.writing import fingerprint, write_config, write_page, write_results
@@ -82,7 +82,7 @@ class Work:
             **{f"mask.{name}": mask for name, mask in self.masks.items()},
             **generators(self.run.task.device, ALONE),
         }
-        self.rounds.progress.keep(self.at, Snapshot(facts, model=self.run.model.state_dict(), other=other))
+        self.rounds.progress.keep(self.at, Snapshot(facts, model=weights_of(self.run.model, ALONE), other=other))
 
     def restored(self) -> bool:
         """Goes on from the last round that is whole on the disk; False where none is."""

@@ -118,8 +118,10 @@ def _drawn(found: dict[int, list[Seen]], path: Path) -> Path:
     drawn, panels = figure(7.6, 3.4, 1, len(found))
     for axes, (count, seeds) in zip(panels, found.items(), strict=True):
         for seen in seeds:
-            axes.plot((0, 1), seen[1:3], color=COLOURS[6], marker="o", markersize=4, linewidth=1, alpha=0.7)
-        means = [statistics.mean(seen[place] for seen in seeds) for place in (1, 2)]
+            axes.plot(
+                (0, 1), (seen.alone, seen.taught), color=COLOURS[6], marker="o", markersize=4, linewidth=1, alpha=0.7
+            )
+        means = [statistics.mean(parts) for parts in ([s.alone for s in seeds], [s.taught for s in seeds])]
         axes.plot((0, 1), means, color=COLOURS[1], marker="o", linewidth=2.4, label="mean of students")
         teacher = statistics.mean(seen.teacher for seen in seeds)
         axes.axhline(teacher, color=COLOURS[0], linestyle="--", label="teachers")

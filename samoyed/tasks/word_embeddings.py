@@ -204,9 +204,8 @@ class WordEmbeddings(Task[Corpus, Windows]):
                 min(batch_size, _AT_ONCE),
             )
             return
-        tokens, size = data.tokens[0], max(batch_size, SENTENCE)
+        tokens, size, begin = data.tokens[0], max(batch_size, SENTENCE), 0
         drawn = int(batching.generator(seed, epoch).initial_seed())
-        begin = 0
         for nominal in range(size, len(tokens) + size, size):
             ends = (tokens[nominal - 1 : nominal + SENTENCE + 1] < 0).nonzero()
             end = min(nominal + int(ends[0, 0]) if len(ends) else len(tokens), len(tokens))
@@ -259,18 +258,16 @@ class WordEmbeddings(Task[Corpus, Windows]):
         else:
             alone = self.known.find(text)
             known = [row for word in text.split() if (row := self.known.find(word)) is not None]
-            rows = known if alone is None else [alone]
-            rows = rows or [self.known.row(text.split()[0])]
+            rows = ([alone] if alone is not None else known) or [self.known.row(text.split()[0])]
             nearest_ = word_tests.answers(found, rows, (1,) * len(rows), most)
         asked = " ".join(example.text.split())
-        return {
-            "asked": asked if len(asked) <= 200 else f"{asked[:197]}...",
-            "nearest": {self.known.words[i]: round(cosine, 6) for i, cosine in nearest_},
-        }
+        nearest = {self.known.words[i]: round(cosine, 6) for i, cosine in nearest_}
+        return {"asked": asked if len(asked) <= 200 else f"{asked[:197]}...", "nearest": nearest}
 
     def say(self, answer: dict[str, Any]) -> str:
-        lines = [f"  {word:<24} {cosine:6.3f}" for word, cosine in answer["nearest"].items()]
-        return "\n".join([answer["asked"], *lines])
+        return "\n".join(
+            [answer["asked"], *(f"  {word:<24} {cosine:6.3f}" for word, cosine in answer["nearest"].items())]
+        )
 
     def vectors(self, model: nn.Module) -> NDArray[np.float32]:
         """The word vectors [V, D], in the order of `words`."""

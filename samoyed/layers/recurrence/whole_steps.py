@@ -28,10 +28,10 @@ def in_int8(weights: Weights, whole: dict[str, Whole], suffix: str) -> Weights:
 
 def runner(cell: Cell, engine: str, sizes: Sequence[int], first: Tensor) -> Any:
     """What takes a cell through time: the kernels, or the cell's own equations step by step."""
-    plain = cell.kernel is not None and not getattr(cell, "layer_norm", False)
-    if not plain or engine == "reference" or not available("cpu"):
+    kernel = None if getattr(cell, "layer_norm", False) else cell.kernel
+    if kernel is None or engine == "reference" or not available("cpu"):
         return partial(scan, cell, sizes=sizes)
-    return partial(forward, first=first, cell=cell.kernel)
+    return partial(forward, first=first, cell=kernel)
 
 
 def forward(x: Tensor, weights: Weights, state: State, first: Tensor, cell: str, reverse: bool) -> tuple[Tensor, State]:

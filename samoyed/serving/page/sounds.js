@@ -69,10 +69,12 @@ export function recorded(make) {
     };
   }
 
+  let working = false;
   button.addEventListener("click", async () => {
-    button.disabled = true;
+    if (working) return; // a button that is disabled would lose the keyboard
+    working = true;
     await (stop ? stop() : begin());
-    button.disabled = false;
+    working = false;
   });
   input.addEventListener("change", () => take(input.files[0]));
   for (const name of ["dragenter", "dragover"]) element.addEventListener(name, (event) => { event.preventDefault(); element.classList.add("over"); });
