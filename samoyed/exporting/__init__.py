@@ -2,7 +2,9 @@
 
 | file | holds |
 | --- | --- |
-| graphs.py | each task's whole answer, from raw numbers to probabilities, as one module with named inputs |
+| graph.py | what is exported of a run |
+| graphs.py | the whole answer of tasks on pictures, texts and series, from raw numbers to probabilities, as one module with named inputs |
+| signals.py | the same of tasks on recordings, clips and volumes, and of embeddings |
 | recurrent.py | recurrent layers as ONNX's own operators |
 | onnx_file.py | the file, its check against the run, its int8 twin |
 | script.py | the stand-alone script beside it |

@@ -4,24 +4,16 @@ Legend: B batch, T time, C channels, H height, W width, F features, V vocabulary
 """
 
 import copy
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from samoyed.errors import UsageError
+from samoyed.exporting import signals
+from samoyed.exporting.graph import Graph
 from samoyed.exporting.recurrent import replaced
 from samoyed.run import Run
-
-
-class Graph(NamedTuple):
-    """A module, example inputs of two rows, names, which axes of the inputs vary, and facts for the description."""
-
-    module: nn.Module
-    inputs: tuple[Tensor, ...]
-    names: tuple[tuple[str, ...], tuple[str, ...]]
-    axes: dict[str, dict[int, str]]
-    facts: dict[str, Any]
 
 
 class Pictures(nn.Module):
@@ -88,6 +80,10 @@ def graph_of(run: Run) -> Graph:
         "image-classification": _pictures,
         "time-series-forecasting": _forecasts,
         "text-generation": _next_tokens,
+        "audio-classification": signals.heard,
+        "video-classification": signals.clips,
+        "volume-classification": signals.solids,
+        "image-similarity": signals.embeddings,
     }.get(run.config["task"])
     if made is None:
         raise UsageError(f"runs of {run.config['task']} cannot be exported yet", remedy="serve the run instead")
@@ -103,7 +99,14 @@ def _pictures(run: Run, model: nn.Module) -> Graph:
         "preprocessing": f"bring pictures to {'grey' if shape[0] == 1 else 'RGB'}, scale the shorter side to "
         f"{shape[1]} x {shape[2]}, keep the centre; uint8 [batch, channels, height, width], 0 to 255",
     }
-    return Graph(Pictures(task, model), (images,), (("images",), ("probs",)), {"images": {0: "batch"}}, facts)
+
+    def reference(inputs: list[Tensor]) -> list[Tensor]:
+        own: Any = task
+        return [own.probs(own.logits(run.model, inputs[0]))]
+
+    return Graph(
+        Pictures(task, model), (images,), (("images",), ("probs",)), {"images": {0: "batch"}}, facts, reference
+    )
 
 
 def _forecasts(run: Run, model: nn.Module) -> Graph:
@@ -120,7 +123,11 @@ def _forecasts(run: Run, model: nn.Module) -> Graph:
         "context": task.steps_back,
         "preprocessing": f"the last {task.steps_back} values of {', '.join(task.columns)} as they are, float64 [batch, time, columns]",
     }
-    return Graph(Forecasts(task, model), (past,), (("past",), ("forecast",)), {"past": {0: "batch"}}, facts)
+
+    def reference(inputs: list[Tensor]) -> list[Tensor]:
+        return [task.scale.backward(task.forecast(run.model, task.scale.forward(inputs[0]).float()))]
+
+    return Graph(Forecasts(task, model), (past,), (("past",), ("forecast",)), {"past": {0: "batch"}}, facts, reference)
 
 
 def _next_tokens(run: Run, model: nn.Module) -> Graph:
@@ -143,4 +150,10 @@ def _next_tokens(run: Run, model: nn.Module) -> Graph:
         "preprocessing": "places of the tokens in the list, 0 for others; the state before the first token is 0",
     }
     outputs = ("log_probs", *(f"{name}_after" for name in names))
-    return Graph(NextTokens(model, len(parts)), (tokens, *zeros), (("tokens", *names), outputs), axes, facts)
+
+    def reference(inputs: list[Tensor]) -> list[Tensor]:
+        before = inputs[1] if len(inputs) == 2 else tuple(inputs[1:])
+        logits, after = run.model(inputs[0], before)
+        return [logits.log_softmax(-1), *((after,) if isinstance(after, Tensor) else after)]
+
+    return Graph(NextTokens(model, len(parts)), (tokens, *zeros), (("tokens", *names), outputs), axes, facts, reference)

@@ -2,6 +2,7 @@
 
 import contextlib
 import importlib.util
+import inspect
 import io
 import logging
 import tempfile
@@ -13,7 +14,8 @@ import numpy as np
 import torch
 
 from samoyed.errors import RunError, UsageError
-from samoyed.exporting.graphs import Graph, graph_of
+from samoyed.exporting.graph import Graph
+from samoyed.exporting.graphs import graph_of
 from samoyed.exporting.script import script
 from samoyed.files import write_bytes, write_json, write_text
 from samoyed.layers.int8 import released
@@ -40,7 +42,7 @@ def export(run: Run, folder: Path, int8: bool = False) -> dict[str, Any]:
 def _written(run: Run, folder: Path, int8: bool) -> dict[str, Any]:
     graph = graph_of(run)
     data = _exported(run, graph)
-    found = difference(run, graph, data)
+    found = difference(graph, data)
     if not found <= AGREES:
         raise RunError(f"the file differs from the run by {found:.1e}", where=run.path, remedy="serve the run instead")
     facts = {"task": run.config["task"], "model": run.config["model"], **graph.facts, "difference": found}
@@ -49,7 +51,7 @@ def _written(run: Run, folder: Path, int8: bool) -> dict[str, Any]:
     sizes = {"bytes": len(data)}
     if int8:
         small = quantised(data)
-        facts["int8_difference"] = difference(run, graph, small)
+        facts["int8_difference"] = difference(graph, small)
         made["int8"], sizes["int8_bytes"] = folder / "model.int8.onnx", len(small)
         write_bytes(made["int8"], small)
     write_json(made["described"], facts)
@@ -61,7 +63,7 @@ def _written(run: Run, folder: Path, int8: bool) -> dict[str, Any]:
 def _exported(run: Run, graph: Graph) -> bytes:
     """The bytes of the file. Raises UsageError, with PyTorch's reason, where the model has no ONNX form."""
     shapes = tuple(dict.fromkeys(graph.axes.get(name, {}), torch.export.Dim.DYNAMIC) or None for name in graph.names[0])
-    dynamic: Any = shapes if len(shapes) == 1 or not _variadic(graph) else (shapes[0], shapes[1:])
+    dynamic: Any = (shapes[0], shapes[1:]) if _variadic(graph) else shapes
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()), _quiet(), torch.no_grad():
         warnings.simplefilter("ignore")
         try:
@@ -81,10 +83,11 @@ def _exported(run: Run, graph: Graph) -> bytes:
 
 
 def _variadic(graph: Graph) -> bool:
-    return len(graph.inputs) > 1
+    given = inspect.signature(graph.module.forward).parameters.values()
+    return any(parameter.kind is parameter.VAR_POSITIONAL for parameter in given)
 
 
-def difference(run: Run, graph: Graph, data: bytes) -> float:
+def difference(graph: Graph, data: bytes) -> float:
     """The largest difference between the file in onnxruntime and the run's own model, over several batches and lengths."""
     import onnxruntime
 
@@ -98,23 +101,12 @@ def difference(run: Run, graph: Graph, data: bytes) -> float:
             for name, tensor in zip(graph.names[0], graph.inputs, strict=True)
         ]
         with torch.inference_mode():
-            wanted = reference(run, inputs)
+            wanted = graph.reference(inputs)
         found = session.run(None, dict(zip(graph.names[0], (t.numpy() for t in inputs), strict=True)))
         for ours, theirs in zip(wanted, found, strict=True):
             off = np.abs(ours.numpy() - theirs) / np.maximum(1.0, np.abs(ours.numpy()))
             worst = max(worst, float(off.max()))
     return worst
-
-
-def reference(run: Run, inputs: list[torch.Tensor]) -> list[torch.Tensor]:
-    """What the run itself makes of the graph's inputs, by the task's own code."""
-    task: Any = run.task
-    if run.config["task"] == "image-classification":
-        return [task.logits(run.model, inputs[0]).softmax(-1)]
-    if run.config["task"] == "time-series-forecasting":
-        return [task.scale.backward(task.forecast(run.model, task.scale.forward(inputs[0]).float()))]
-    logits, state = run.model(inputs[0], inputs[1:][0] if len(inputs) == 2 else tuple(inputs[1:]))
-    return [logits.log_softmax(-1), *((state,) if isinstance(state, torch.Tensor) else state)]
 
 
 def quantised(data: bytes) -> bytes:

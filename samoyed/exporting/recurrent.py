@@ -57,9 +57,8 @@ class AsOnnx(nn.Module):
         return torch.cat([gates[place] for place in _GATES[self.name]])
 
     def forward(self, input: Tensor, hx: Any = None, lengths: Tensor | None = None) -> tuple[Tensor, Any]:
-        """As Recurrent.forward, for padded input without lengths."""
-        if lengths is not None:
-            raise UsageError("sequences of unequal lengths are not exported")
+        """As Recurrent.forward, for padded input."""
+        counts = None if lengths is None else lengths.to(torch.int32)
         x = input.transpose(0, 1) if self.batch_first else input
         steps, batch = x.shape[0], x.shape[1]
         parts = 2 if self.name == "LSTM" else 1
@@ -78,7 +77,7 @@ class AsOnnx(nn.Module):
                     getattr(self, f"r{number}"),
                     getattr(self, f"b{number}"),
                 ]
-                inputs += [None, *states]
+                inputs += [counts, *states]
                 if hasattr(self, f"p{number}"):
                     inputs.append(getattr(self, f"p{number}"))
                 state = (1, batch, self.hidden)

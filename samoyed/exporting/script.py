@@ -12,15 +12,18 @@ about = json.loads((here / "model.json").read_text("utf-8"))
 session = onnxruntime.InferenceSession(here / "model.onnx")
 '''
 
+_RANKED = """for place in probs.argsort()[::-1][:5]:
+    print(f"{about['classes'][place]}\\t{probs[place]:.6f}")
+"""
+
 _SCRIPTS = {
     "image-classification": (
         "python run.py PICTURE.npy: the classes of a picture, uint8 [height, width] or [height, width, 3] of the right size.",
         """picture = np.load(sys.argv[1])
 images = np.atleast_3d(picture).transpose(2, 0, 1)[None]  # [1, channels, height, width]
 probs = session.run(None, {"images": images.astype(np.uint8)})[0][0]
-for place in probs.argsort()[::-1][:5]:
-    print(f"{about['classes'][place]}\\t{probs[place]:.6f}")
-""",
+"""
+        + _RANKED,
     ),
     "time-series-forecasting": (
         "python run.py TABLE.csv: the forecast from a table with a header and the columns that model.json names.",
@@ -42,6 +45,62 @@ for _ in range(int(sys.argv[2]) if len(sys.argv) > 2 else 100):
     state, places = dict(zip(state, after)), [int(log_probs[0, -1].argmax())]
     print(tokens[places[0]], end="", flush=True)
 print()
+""",
+    ),
+    "audio-classification": (
+        "python run.py RECORDING.wav: the classes of a recording, 16 bits, at the rate that model.json names.",
+        """import wave
+
+with wave.open(sys.argv[1]) as file:
+    rate, channels = file.getframerate(), file.getnchannels()
+    if file.getsampwidth() != 2 or rate != about["rate"]:
+        sys.exit(f"give a WAV of 16 bits and {about['rate']} samples a second")
+    samples = np.frombuffer(file.readframes(file.getnframes()), "<i2").reshape(-1, channels).mean(1)
+most = int(about["max_seconds"] * rate)
+begin = max(0, (len(samples) - most) // 2)
+samples = samples[begin : begin + most]
+window, shift = int(0.025 * rate), int(0.010 * rate)  # from here on as Kaldi's compute-fbank-feats does it
+samples = np.pad(samples, (0, max(0, window + 1 - len(samples))))
+starts = np.arange((len(samples) + shift // 2) // shift) * shift + shift // 2 - window // 2
+places = np.abs(starts[:, None] + np.arange(window) + 0.5) - 0.5  # mirrored at both ends
+places = np.where(places < len(samples), places, 2 * len(samples) - 1 - places).astype(int)
+frames = samples[places] - samples[places].mean(1, keepdims=True)
+frames -= 0.97 * np.concatenate([frames[:, :1], frames[:, :-1]], 1)
+frames *= (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(window) / (window - 1))) ** 0.85
+size = 1 << (window - 1).bit_length()
+power = np.abs(np.fft.rfft(frames, size)[:, :-1]) ** 2
+mel = lambda hertz: 1127 * np.log(1 + hertz / 700)
+edges = np.linspace(mel(20), mel(rate / 2), about["bands"] + 2)[:, None]
+bins = mel(np.arange(size // 2) * rate / size)
+rising, falling = (bins - edges[:-2]) / np.diff(edges[:-1], axis=0), (edges[2:] - bins) / np.diff(edges[1:], axis=0)
+energies = power @ np.maximum(0, np.minimum(rising, falling)).T
+logs = np.log(np.maximum(energies, np.finfo(np.float32).eps)).astype(np.float32)
+probs = session.run(None, {"frames": logs[None], "lengths": np.array([len(logs)], np.int64)})[0][0]
+"""
+        + _RANKED,
+    ),
+    "video-classification": (
+        "python run.py CLIP.npy: the classes of a clip, uint8 [frames, height, width] or [frames, height, width, 3] of the right size.",
+        """clip = np.load(sys.argv[1])
+clip = clip[..., None] if clip.ndim == 3 else clip
+clips = clip.transpose(0, 3, 1, 2)[None]  # [1, frames, channels, height, width]
+probs = session.run(None, {"clips": clips.astype(np.uint8)})[0][0]
+"""
+        + _RANKED,
+    ),
+    "volume-classification": (
+        "python run.py VOLUME.npy: the classes of a volume, numbers [slices, height, width] of the right size, in the data's unit.",
+        """volumes = np.load(sys.argv[1])[None]
+probs = session.run(None, {"volumes": volumes.astype(np.float32)})[0][0]
+"""
+        + _RANKED,
+    ),
+    "image-similarity": (
+        "python run.py ONE.npy OTHER.npy: how alike two pictures are, uint8 [height, width] or [height, width, 3] of the right size.",
+        """images = np.stack([np.atleast_3d(np.load(name)).transpose(2, 0, 1) for name in sys.argv[1:3]])
+one, other = session.run(None, {"images": images.astype(np.uint8)})[0]
+likeness = float(one @ other)
+print(f"{likeness:.6f}\t{'the same' if likeness >= about['threshold'] else 'different'}")
 """,
     ),
 }

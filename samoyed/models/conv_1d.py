@@ -70,5 +70,5 @@ def halved(hidden: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
     """hidden [B, T, H] -> (the larger of every two moments [B, ceil(T / 2), H], lengths halved too); what lies beyond a sequence
     loses to anything in it."""
     mask = mask_of(lengths, hidden.shape[1])[..., None]
-    kept = hidden.masked_fill(~mask, -torch.inf).transpose(1, 2)
-    return functional.max_pool1d(kept, 2, ceil_mode=True).transpose(1, 2), (lengths + 1) // 2
+    kept = functional.pad(hidden.masked_fill(~mask, -torch.inf), (0, 0, 0, 1), value=-torch.inf)
+    return torch.maximum(kept[:, : hidden.shape[1] : 2], kept[:, 1::2]), (lengths + 1) // 2

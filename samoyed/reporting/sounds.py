@@ -12,7 +12,7 @@ from torch import Tensor
 from samoyed.reporting.figures import MAP, figure
 from samoyed.tasks import Picture
 
-_SHIFT = 0.010  # seconds from frame to frame
+SHIFT = 0.010  # seconds from frame to frame
 
 
 def heard(log_probs: Tensor, labels: Tensor, classes: list[str], frames: Tensor, lengths: Tensor) -> Picture:
@@ -58,7 +58,7 @@ def _grid(
         cell.grid(visible=False)
         cell.imshow(
             frames[i, :count].float().cpu().T.numpy(), origin="lower", aspect="auto", cmap=MAP, vmin=-2.5, vmax=2.5,
-            extent=(0, count * _SHIFT, 0, frames.shape[2]), interpolation="nearest",
+            extent=(0, count * SHIFT, 0, frames.shape[2]), interpolation="nearest",
         )  # fmt: skip
         cell.set_yticks([])
         cell.tick_params(labelsize=7)

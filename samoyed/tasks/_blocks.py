@@ -15,7 +15,7 @@ from samoyed.features.pixels import Pixels
 from samoyed.objectives import Mean, cross_entropy, full
 from samoyed.reporting import blocks as drawing
 from samoyed.reporting import classification
-from samoyed.tasks import Metric, Picture, Split, Task
+from samoyed.tasks import Metric, Picture, Split, Task, _seeing_blocks
 from samoyed.tasks._classes import REPORTED, balanced, labels_of, measured, ranked, said
 
 E = TypeVar("E")
@@ -94,6 +94,14 @@ class BlockClassification(Task[E, Blocks]):
             drawing.mistakes(log_probs, labels, names, blocks, self.noun, self.step),
             classification.calibration(log_probs, labels, noun=self.noun),
         ]
+
+    def explain(self, model: nn.Module, example: E) -> dict[str, Any]:
+        """How far hiding parts of each frame or slice lowers the answer, as `heat` [D][H][W] and `parts`, with a sentence: JSON."""
+        return _seeing_blocks.heat(self, model, example)
+
+    def explained(self, model: nn.Module, example: E) -> list[Picture]:
+        """Maps of the layers, the first filters, and which places the answer rests on."""
+        return _seeing_blocks.explained(self, model, example)
 
 
 def shifted(blocks: Tensor) -> Tensor:

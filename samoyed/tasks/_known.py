@@ -63,3 +63,12 @@ class Known(NamedTuple):
                 ]
             )
         return found
+
+    def likest(self, vector: NDArray[np.float64], origin: str) -> tuple[str | None, NDArray[np.float64]]:
+        """Whose known picture is nearest to a vector [E] of length 1, and its embedding; (None, the vector) where none is known. Never
+        the picture itself."""
+        near = self.nearest(vector[None], [origin], 1)[0]
+        if not near:
+            return None, vector
+        place = self.origins.index(near[0]["picture"])
+        return near[0]["identity"], units(self.vectors[place : place + 1].astype(np.float64))[0]

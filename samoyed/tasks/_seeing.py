@@ -1,10 +1,12 @@
 """What a classifier of pictures sees, for `samoyed explain` and the report."""
 
+from collections.abc import Callable
 from pathlib import PurePath
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from samoyed.errors import printable
 from samoyed.examples import Image
@@ -27,11 +29,39 @@ def explained(task: Any, model: nn.Module, example: Image) -> list[Picture]:
         answer = int(task.logits(model, images).argmax())
     name = printable(task.classes[answer])
     of = printable(f"{PurePath(example.origin).name}, taken for {task.classes[answer]}")
-    found = [layer_maps(model, images[0].cpu(), shown, of)]
+    return drawn(model, images, shown, of, lambda x: model(x)[:, answer], f"For the answer {name}.")
+
+
+def alike(task: Any, model: nn.Module, example: Image) -> list[Picture]:
+    """As `explained`: which pixels the likeness of a picture to the known one that it resembles most rests on."""
+    images, shown, of, near = _resembled(task, model, example)
+    if near is None:
+        return drawn(model, images, shown, printable(PurePath(example.origin).name), None, "")
+    name = printable(f"{PurePath(example.origin).name}, most like {near}")
+    return drawn(
+        model, images, shown, name, of, printable(f"For the likeness to the nearest known picture, of {near}.")
+    )
+
+
+def likeness_heat(task: Any, model: nn.Module, example: Image) -> dict[str, Any]:
+    """Occlusion for the likeness to the nearest known picture, as JSON: `heat` [H][W], in units of the cosine, and a sentence."""
+    _, shown, of, near = _resembled(task, model, example)
+    if near is None:
+        return {"label": "unknown", "sentence": "No picture is known that it could resemble."}
+    falls = hiding(of, shown).float().cpu()
+    sentence = f"Where hiding a square lowers (orange) or raises (blue) the likeness to {near}, by up to {float(falls.abs().max()):.3g}."
+    return {"label": near, "heat": rounded(falls), "sentence": sentence}
+
+
+def drawn(
+    model: nn.Module, images: Tensor, shown: Tensor, name: str, of: seeing.Answer | None, said: str
+) -> list[Picture]:
+    """One picture uint8 [1, C, H, W], `shown` to the model normalised: maps of the layers, the first filters, and what `of` rests on."""
+    found = [layer_maps(model, images[0].cpu(), shown, name)]
     found += classification.filters(model)
-    if any(p.requires_grad for p in model.parameters()):
-        maps, off = evidence(model, shown, answer)
-        said = f"For the answer {name}. The shares of integrated gradients add up to the answer within {off:.1%}."
+    if of is not None and any(p.requires_grad for p in model.parameters()):
+        maps, off = evidence(model, of, shown)
+        said = f"{said} The shares of integrated gradients add up to the answer within {off:.1%}."
         found.append(drawing.evidence(images[0].cpu(), maps, SIGNED, said))
     return [picture for picture in found if picture is not None]
 
@@ -42,11 +72,11 @@ def heat(task: Any, model: nn.Module, example: Image) -> dict[str, Any]:
     shown = task.pixels.normalise(images)
     with torch.no_grad():
         answer = int(task.logits(model, images).argmax())
-    falls = hiding(model, shown, answer).float().cpu()
+    falls = hiding(lambda x: model(x)[:, answer], shown).float().cpu()
     sentence = f"Where hiding a square lowers (orange) or raises (blue) the logit of {task.classes[answer]}, by up to {float(falls.abs().max()):.3g}."
     return {
         "label": task.classes[answer],
-        "heat": [[round(v, 4) for v in row] for row in falls.tolist()],
+        "heat": rounded(falls),
         "sentence": sentence,
     }
 
@@ -62,11 +92,16 @@ def seen(task: Any, model: nn.Module, rows: Any) -> list[Picture]:
     return [picture for picture in (drawn, probed) if picture is not None]
 
 
-def hiding(model: nn.Module, shown: Tensor, answer: int) -> Tensor:
-    """How far the logit falls where a square of a quarter of the side is hidden: normalised [1, C, H, W] -> [H, W]."""
+def hiding(of: seeing.Answer, shown: Tensor) -> Tensor:
+    """How far an answer falls where a square of a quarter of the side is hidden: normalised [1, C, H, W] -> [H, W]."""
     side = max(2, min(shown.shape[2:]) // 4)
     mean = torch.zeros_like(shown[0, :, :1, :1])  # the training pictures' mean colour
-    return seeing.occlusion(lambda images: model(images)[:, answer], shown[0], mean, side, max(1, side // 4))
+    return seeing.occlusion(of, shown[0], mean, side, max(1, side // 4))
+
+
+def rounded(values: Tensor) -> Any:
+    """Numbers as JSON that is not longer than need be."""
+    return [round(v, 4) for v in values.tolist()] if values.ndim == 1 else [rounded(row) for row in values]
 
 
 def layer_maps(model: nn.Module, picture: Tensor, shown: Tensor, of: str) -> Picture | None:
@@ -78,26 +113,26 @@ def layer_maps(model: nn.Module, picture: Tensor, shown: Tensor, of: str) -> Pic
     return drawing.maps(picture, [(name, maps[0].float().cpu()) for name, maps in some], of)
 
 
-def evidence(model: nn.Module, shown: Tensor, answer: int) -> tuple[dict[str, Tensor], float]:
+def evidence(model: nn.Module, of: seeing.Answer, shown: Tensor) -> tuple[dict[str, Tensor], float]:
     """Heat maps [H, W] of a normalised picture [1, C, H, W] by method, and by which share integrated gradients miss their sum."""
-
-    def of(images: Tensor) -> Tensor:
-        logits: Tensor = model(images)[:, answer]
-        return logits
-
     mean = torch.zeros_like(shown)  # the training pictures' mean colour
-    with torch.no_grad():
-        gap = float(of(shown) - of(mean))
-    shares = seeing.integrated_gradients(of, shown, mean)
+    shares, off = complete(of, shown, mean)
     cam = seeing.grad_cam(model, of, shown)
     found = {
         "saliency": seeing.saliency(of, shown)[0],
         "integrated gradients": shares.sum(1)[0],
         "Grad-CAM": None if cam is None else cam[0],
-        "occlusion": hiding(model, shown, answer),
+        "occlusion": hiding(of, shown),
     }
-    off = abs(float(shares.sum()) - gap) / max(abs(gap), 1e-12)
     return {name: map_.detach().float().cpu() for name, map_ in found.items() if map_ is not None}, off
+
+
+def complete(of: seeing.Answer, shown: Tensor, baseline: Tensor) -> tuple[Tensor, float]:
+    """Integrated gradients of one example, and by which share of of(shown) - of(baseline) their sum misses it."""
+    shares = seeing.integrated_gradients(of, shown, baseline)
+    with torch.no_grad():
+        gap = float(of(shown) - of(baseline))
+    return shares, abs(float(shares.sum()) - gap) / max(abs(gap), 1e-12)
 
 
 def invariance(task: Any, model: nn.Module, images: Tensor, labels: Tensor) -> Picture | None:
@@ -122,3 +157,16 @@ def invariance(task: Any, model: nn.Module, images: Tensor, labels: Tensor) -> P
         return None
     kept = seeing.evenly(len(rows), 24)
     return drawing.invariance({what: [row[i] for i in kept] for what, row in found.items()}, len(images))
+
+
+def _resembled(
+    task: Any, model: nn.Module, example: Image
+) -> tuple[Tensor, Tensor, Callable[[Tensor], Tensor], str | None]:
+    """A picture uint8 [1, C, H, W], normalised, the likeness to the known picture nearest to it, and whose that is."""
+    images = task.pixels.stack([example.pixels]).to(task.device)
+    shown = task.pixels.normalise(images)
+    with torch.no_grad():
+        vector = task.embeddings(model, images)[0].cpu().double().numpy()
+    near, target = task.known.likest(vector, example.origin)
+    goal = torch.from_numpy(target).to(shown)
+    return images, shown, lambda x: functional.cosine_similarity(model(x), goal[None], dim=1), near

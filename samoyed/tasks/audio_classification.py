@@ -18,7 +18,7 @@ from samoyed.reporting import classification, sounds
 from samoyed.settings import Count, Positive, Share
 from samoyed.sources import Source
 from samoyed.stored import Stored
-from samoyed.tasks import Metric, Picture, Split, Task
+from samoyed.tasks import Metric, Picture, Split, Task, _hearing
 from samoyed.tasks._classes import REPORTED, balanced, divided, labels_of, learned, listed, measured, ranked, said
 from samoyed.tasks._sounds import checked, one_recording, summary
 
@@ -70,6 +70,8 @@ class AudioClassification(Task[Recording, Sounds]):
     model = "tdnn"
     inputs = ("frame_size",)
     outputs = ("num_classes",)
+    relearns = ("classes", "counts")
+    inherits = ("bands", "max_seconds")
     taught = True
     defaults: ClassVar[dict[str, Any]] = {
         "epochs": 20,
@@ -190,6 +192,14 @@ class AudioClassification(Task[Recording, Sounds]):
             sounds.mistakes(log_probs, labels, names, held_out.frames, held_out.lengths),
             classification.calibration(log_probs, labels, noun="recordings"),
         ]
+
+    def explain(self, model: nn.Module, example: Recording) -> dict[str, Any]:
+        """How far hiding moments and bands lowers the answer, as `heat` [T][M] and `parts`, with a sentence: JSON."""
+        return _hearing.heat(self, model, example)
+
+    def explained(self, model: nn.Module, example: Recording) -> list[Picture]:
+        """What layers make of the recording, and which moments and bands the answer rests on."""
+        return _hearing.explained(self, model, example)
 
     def _middle(self, example: Recording) -> NDArray[np.float32]:
         """What is heard of a recording."""

@@ -274,6 +274,14 @@ class ImageSimilarity(PictureTask):
             *_seeing.seen(self, model, held_out),
         ]
 
+    def explain(self, model: nn.Module, example: Image) -> dict[str, Any]:
+        """How far hiding each pixel's surroundings lowers the likeness to the nearest known picture, as `heat` [H][W]: JSON."""
+        return _seeing.likeness_heat(self, model, example)
+
+    def explained(self, model: nn.Module, example: Image) -> list[Picture]:
+        """Maps of the layers, the first filters, and which pixels that likeness rests on."""
+        return _seeing.alike(self, model, example)
+
 
 def _number(name: str) -> int:
     """A whole number for an identity that is the same in every call, and exact as float64."""

@@ -5,6 +5,7 @@ import io
 import subprocess
 import sys
 import warnings
+import wave
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -31,12 +32,18 @@ SMALL: dict[str, dict[str, Any]] = {  # settings that make a model quick to expo
     "linear": {}, "lenet": {}, "naive": {}, "seasonal_naive": {}, "lenet5": {}, "gaussian_kernel": {}, "local_net": {},
     "maxout_conv": {}, "resnet": {}, "dilated_conv": {"activation": "gated", "weight_norm": True},
 }  # fmt: skip
+SIGNALS = [
+    ("audio-classification", "tdnn"), ("audio-classification", "conv_1d"), ("audio-classification", "lstm"),
+    ("audio-classification", "gru"), ("audio-classification", "rnn"), ("video-classification", "conv_3d"),
+    ("video-classification", "lrcn"), ("video-classification", "frame_conv"), ("volume-classification", "conv_3d"),
+    ("image-similarity", "lenet"),
+]  # fmt: skip
 PAIRS = [
     (task, model)
     for task in ("image-classification", "text-generation", "time-series-forecasting")
     for model in catalog.models_for(catalog.task(task))
     if model in SMALL
-]
+] + SIGNALS
 
 
 @pytest.fixture(scope="module")
@@ -139,3 +146,45 @@ def test_the_script_says_what_the_run_says(trained: Callable[[str, str], Run], t
     run = trained("text-generation", "lstm")
     export(run, tmp_path / "t")
     assert script(tmp_path / "t", "def ", 20) == run.task.say(run.generate("def ", length=20, temperature=0)) + "\n"
+
+
+def test_the_scripts_hear_and_see_what_the_run_does(trained: Callable[[str, str], Run], tmp_path: Path) -> None:
+    """Of recordings too, whose mel bands the script computes by itself: in another precision, hence the wider tolerance."""
+    run = trained("audio-classification", "lstm")
+    export(run, tmp_path / "a")
+    sound = samples.load("synthetic_digits")[0][3]
+    path = tmp_path / "digit.wav"
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(2)
+        file.setsampwidth(2)
+        file.setframerate(sound.rate)
+        file.writeframes((sound.samples * 32767).astype("<i2").repeat(2).tobytes())
+    said = dict(line.split("\t") for line in script(tmp_path / "a", path).splitlines())
+    probs = run.predict(path)["probs"]
+    assert next(iter(said)) == next(iter(probs))
+    assert all(float(p) == pytest.approx(probs[name], abs=1e-3) for name, p in said.items())
+
+    run = trained("video-classification", "lrcn")
+    export(run, tmp_path / "c")
+    clip = samples.load("moving_shapes")[0][2]
+    np.save(tmp_path / "clip.npy", clip.frames[..., 0])
+    answers = [(script(tmp_path / "c", tmp_path / "clip.npy"), run.predict(clip))]
+    run = trained("volume-classification", "conv_3d")
+    export(run, tmp_path / "v")
+    solid = samples.load("cut_solids")[0][2]
+    np.save(tmp_path / "solid.npy", solid.voxels)
+    answers.append((script(tmp_path / "v", tmp_path / "solid.npy"), run.predict(solid)))
+    for text, answer in answers:
+        for line in text.splitlines():
+            name, share = line.split("\t")
+            assert float(share) == pytest.approx(answer["probs"][name], abs=1e-5)
+
+    run = trained("image-similarity", "lenet")
+    export(run, tmp_path / "s")
+    pictures = samples.load("typefaces")[0][:2]
+    for i, picture in enumerate(pictures):
+        np.save(tmp_path / f"{i}.npy", picture.pixels[..., 0])
+    likeness, same = script(tmp_path / "s", tmp_path / "0.npy", tmp_path / "1.npy").split("\t")
+    (pair,) = run.task.verified(run.task.answers(run.model, pictures))  # type: ignore[attr-defined]
+    assert float(likeness) == pytest.approx(pair["likeness"], abs=1e-5)
+    assert same.strip() == ("the same" if pair["same"] else "different")
