@@ -27,6 +27,7 @@ _REPORTS = {
     "audio-classification": ("spectrograms", "confusion", "mistakes", "calibration", "curves"),
     "image-captioning": ("attention", "captions", "curves"),
     "video-classification": ("seen", "confusion", "curves"),
+    "video-tagging": ("timeline", "tags", "labels", "curves"),
     "volume-classification": ("seen", "confusion", "mistakes", "curves"),
     "text-line-recognition": ("transcripts", "heard", "curves"),
     "translation": ("examples", "alignment", "length", "phrases", "curves"),

@@ -88,6 +88,19 @@ class Clip:
 
 
 @dataclass(frozen=True, slots=True)
+class TaggedClip:
+    """Pictures in the order of time, each with any number of tags. `frames` [T, H, W, C] uint8, C = 1 or 3; `tags`, those of each frame, is
+    None where they are not known. `times` [T + 1] float64 are the moments at which the frames begin and at which the last ends, in
+    `unit`: seconds, or frames where only their numbers are known, from 0."""
+
+    frames: NDArray[np.uint8]
+    tags: tuple[tuple[str, ...], ...] | None
+    origin: str
+    times: NDArray[np.float64] | None = None
+    unit: str = "frames"
+
+
+@dataclass(frozen=True, slots=True)
 class Volume:
     """Grey values in space. `voxels` [D, H, W] float32, in any unit, D slices; `label` is None where it is not known."""
 
@@ -144,6 +157,7 @@ Example = (
     | Utterance
     | Recording
     | Clip
+    | TaggedClip
     | Volume
     | TextLine
     | CaptionedImage

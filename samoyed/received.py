@@ -105,7 +105,9 @@ def _decoded_as(main: str, task: Task[Any, Any], data: bytes, origin: str) -> di
         if main == "samples":
             return dict(zip(("samples", "rate"), _audio.decode(data), strict=True))
         if main == "frames":
-            return {"frames": _clips.decode(data, options["frames"], options["longest_side"])}
+            clip = _clips.timed(data, options["frames"], options["longest_side"])
+            names = {field.name for field in dataclasses.fields(kind_of(task))}
+            return {name: value for name, value in clip._asdict().items() if name in names}
         return {"voxels": _volumes.decode(data, options["longest_side"])}
     except (_audio.Unreadable, Unreadable) as error:
         raise DataError(f"cannot be used: {error}", where=origin) from error
@@ -157,7 +159,8 @@ def _listed(value: Any) -> list[Any]:
 
 def _array(hint: Any, value: Any) -> Any:
     """JSON numbers as the array of this type. Raises ValueError where a number does not fit it."""
-    wanted = np.dtype(typing.get_args(typing.get_args(hint)[1])[0])
+    array = typing.get_args(hint)[0] if _optional(hint) else hint
+    wanted = np.dtype(typing.get_args(typing.get_args(array)[1])[0])
     found = np.asarray(value)
     if not found.size:
         raise ValueError("it holds nothing")

@@ -168,6 +168,15 @@ class Run:
         found: Path = write(answer, Path(path).expanduser())
         return found
 
+    def write_all(self, answers: list[dict[str, Any]], path: str | PathLike[str]) -> list[Path]:
+        """Writes several answers: into one file where its kind holds them all, else into name-1, name-2 and so on."""
+        out = Path(path).expanduser()
+        together = getattr(self.task, "written_together", None)
+        whole = together(answers, out) if together is not None else None
+        if whole is not None or len(answers) == 1:
+            return [whole or self.write(answers[0], out)]
+        return [self.write(answer, out.with_stem(f"{out.stem}-{i}")) for i, answer in enumerate(answers, 1)]
+
     def evaluate(self, data: str | PathLike[str] | None = None, *, quiet: bool = True) -> dict[str, Any]:
         """Measures on `data` (its test split if it has one, else all of it), or again on the run's own test split.
 

@@ -18,7 +18,10 @@ Token = Annotated[
 ]
 Out = Annotated[
     Path | None,
-    typer.Option("--out", help="Also write the answer into this file: handwriting as .svg or .png, a tune as .mid."),
+    typer.Option(
+        "--out",
+        help="Also write the answer into this file: handwriting as .svg or .png, a tune as .mid, tags as .tsv or .vtt.",
+    ),
 ]
 Form = Annotated[str, typer.Option("--form", help="With -: what comes is jsonl, csv, lines, or found out (auto).")]
 
@@ -58,8 +61,7 @@ def give_answers(opened: Any, run: Path, answers: list[dict[str, Any]], out: Pat
     """Prints answers, and writes them if a file is named: several into name-1, name-2 and so on."""
     found: dict[str, Any] = {"run": str(run), "answers": answers}
     if out is not None:
-        many = [out] if len(answers) == 1 else [out.with_stem(f"{out.stem}-{i}") for i in range(1, len(answers) + 1)]
-        found["written"] = [str(opened.write(answer, path)) for answer, path in zip(answers, many, strict=True)]
+        found["written"] = [str(path) for path in opened.write_all(answers, out)]
     lines = [opened.task.say(answer) for answer in answers]
     verified = getattr(opened.task, "verified", None)
     if verified is not None and len(answers) > 1:  # a task that compares says so of each two
@@ -119,11 +121,16 @@ def export(
 
 def explain(
     run: RunPath,
-    raw: Annotated[str, typer.Argument(metavar="RAW", help="A picture, a text, a series' file: what the task reads.")],
+    raw: Annotated[
+        str,
+        typer.Argument(
+            metavar="RAW", help="A picture, a recording, a clip, a text, a series' file: what the task reads."
+        ),
+    ],
     out: Annotated[Path, typer.Option("--out", help="The folder to draw into.")] = Path("explained"),
     json_: Json = False,
 ) -> None:
-    """Draw how a run comes to its answer: what layers see in a picture, and which pixels, words or moments it rests on."""
+    """Draw how a run comes to its answer: what layers see or hear, and which pixels, words or moments it rests on."""
     found = samoyed.load(run).explain(raw, out)
     give(found, json_, lambda: f"{found['said']}\ndrawn  {found['page']}")
 

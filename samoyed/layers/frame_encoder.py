@@ -1,11 +1,14 @@
 """What networks share that look at a video, or the slices of a volume, one picture at a time.
 
-Legend: B batch, C channels, D frames or slices, H height, W width, S size of the code.
+Legend: B batch, C channels, D frames or slices, T frames of which some are padding, H height, W width, S size of the code.
 """
 
 import itertools
 
+import torch
 from torch import Tensor, nn
+
+from samoyed.layers.texts import mask_of
 
 
 class FrameEncoder(nn.Module):
@@ -29,5 +32,28 @@ class FrameEncoder(nn.Module):
     def forward(self, blocks: Tensor) -> Tensor:
         """blocks [B, C, D, H, W] -> codes [B, D, S]."""
         pictures = blocks.transpose(1, 2)
-        codes: Tensor = self.code(self.maps(pictures.flatten(0, 1)).flatten(1)).relu()
-        return codes.view(*pictures.shape[:2], -1)
+        return self.of(pictures.flatten(0, 1)).view(*pictures.shape[:2], -1)
+
+    def of(self, pictures: Tensor) -> Tensor:
+        """pictures [N, C, H, W] -> codes [N, S]."""
+        codes: Tensor = self.code(self.maps(pictures).flatten(1)).relu()
+        return codes
+
+    def of_frames(self, frames: Tensor, lengths: Tensor) -> Tensor:
+        """frames [B, T, C, H, W], lengths int64 [B] -> codes [B, T, S], 0 beyond the lengths, where nothing is looked at."""
+        mask = mask_of(lengths, frames.shape[1])
+        codes = self.of(frames[mask])
+        found = codes.new_zeros(*mask.shape, codes.shape[1])
+        found[mask] = codes
+        return found
+
+
+def neighbours(frames: Tensor, lengths: Tensor, before: int, after: int) -> Tensor:
+    """frames [B, T, C, H, W] -> [B, T, (before + 1 + after) C, H, W], each with those around it as further channels; where there is none,
+    the first or the last of the clip stands for it."""
+    steps = torch.arange(-before, after + 1, device=frames.device)
+    at = torch.arange(frames.shape[1], device=frames.device)[:, None] + steps  # [T, S]
+    last = (lengths.to(frames.device) - 1)[:, None, None]
+    places = torch.minimum(at.clamp(min=0)[None], last)
+    rows = torch.arange(len(frames), device=frames.device)[:, None, None]
+    return frames[rows, places].flatten(2, 3)

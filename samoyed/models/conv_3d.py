@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from samoyed.layers.texts import mask_of
 from samoyed.settings import Count, Share
 
 
@@ -52,6 +53,49 @@ class Conv3DClassifier(nn.Module):
             if self.pooled[n]:
                 hidden = merged(hidden, first=n == 0)
         logits: Tensor = self.output(self.dropout(hidden.mean((2, 3, 4))))
+        return logits
+
+
+class Conv3DTagger(nn.Module):
+    """frames [B, T, C, H, W] -> logits [B, T, K] of each tag at each frame: time is never merged, and logits_t = W mean(h^N_t) + b.
+
+    Args:
+        frame_shape: Channels, height, width.
+        num_tags: Number of tags.
+        channels: Maps of each layer; each sees one frame more to either side than the one below.
+        dropout: Probability with which a mean is left out of a training step.
+    """
+
+    def __init__(
+        self,
+        *,
+        frame_shape: tuple[int, int, int],
+        num_tags: int,
+        channels: tuple[Count, ...] = (16, 32, 64),
+        dropout: Share = 0.3,
+    ) -> None:
+        super().__init__()
+        sizes = (frame_shape[0], *channels)
+        self.convolutions = nn.ModuleList(
+            nn.Conv3d(below, above, 3, padding=1, bias=False) for below, above in zip(sizes, channels, strict=False)
+        )
+        self.norms = nn.ModuleList(nn.BatchNorm2d(size) for size in channels)
+        self.dropout = nn.Dropout(dropout)
+        self.output = nn.Linear(sizes[-1], num_tags)
+
+    def forward(self, frames: Tensor, lengths: Tensor) -> Tensor:
+        """frames [B, T, C, H, W], lengths int64 [B] -> logits [B, T, K]."""
+        mask = mask_of(lengths, frames.shape[1])
+        hidden = frames * mask[:, :, None, None, None]
+        last = len(self.norms) - 1
+        for n, (convolution, norm) in enumerate(zip(self.convolutions, self.norms, strict=True)):
+            wide = convolution(hidden.transpose(1, 2)).transpose(1, 2)
+            there = functional.relu(norm(wide[mask]))  # [frames that are no padding, C, H, W]
+            if n < last:
+                there = functional.max_pool2d(there, (min(2, there.shape[2]), min(2, there.shape[3])))
+            hidden = there.new_zeros(*mask.shape, *there.shape[1:])
+            hidden[mask] = there
+        logits: Tensor = self.output(self.dropout(hidden.mean((3, 4))))
         return logits
 
 

@@ -15,8 +15,8 @@ from samoyed.tasks._ranked import average_precisions
 _MOST_NAMED = 40
 
 
-def precisions(logits: Tensor, labels: Tensor, names: list[str]) -> Picture:
-    """logits [N, K], labels [N, K] of 0 and 1 -> each label's average precision beside its share of the pictures."""
+def precisions(logits: Tensor, labels: Tensor, names: list[str], noun: str = "pictures") -> Picture:
+    """logits [N, K], labels [N, K] of 0 and 1 -> each label's average precision beside its share of the pictures or frames."""
     truths = labels.double().numpy()
     found = average_precisions(logits.double().numpy(), truths)(np.ones(len(truths)))
     shares, counts = truths.mean(0), truths.sum(0).astype(int)
@@ -53,10 +53,10 @@ def precisions(logits: Tensor, labels: Tensor, names: list[str]) -> Picture:
     axes.grid(axis="y", visible=False)
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, 1.0 + 0.5 / max(2, len(kept))), ncols=2)
     caption = (
-        "Test pictures ranked by each label's probability, the number of those that have it in brackets: 100 % where all of them "
-        f"come first, the share of such pictures where the order is chance.{cut}"
+        f"Test {noun} ranked by each label's probability, the number of those that have it in brackets: 100 % where all of them "
+        f"come first, the share of such {noun} where the order is chance.{cut}"
     )
-    caption += f" {absent} labels are on no test picture." if absent else ""
+    caption += f" {absent} labels are on none of the test {noun}." if absent else ""
     return Picture("labels", "How well each label is found", caption, drawn)
 
 

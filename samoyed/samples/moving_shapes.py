@@ -13,11 +13,11 @@ def examples() -> list[Clip]:
     """100 of each way, in a fixed order. What leaves at one side comes back at the other, and begins anywhere, so that any one frame
     is as likely in every class: the order of frames alone tells."""
     draw = np.random.default_rng(0)
-    shapes = _shapes()
+    forms = shapes()
     found = []
     for i in range(400):
         way = list(_WAYS)[i % 4]
-        picture = shapes[draw.integers(len(shapes))] * draw.uniform(0.5, 1.0)
+        picture = forms[draw.integers(len(forms))] * draw.uniform(0.5, 1.0)
         begin, speed = draw.integers(0, _SIDE, 2), draw.choice((1, 2))
         frames = [np.roll(picture, tuple(begin + t * speed * np.array(_WAYS[way])), (0, 1)) for t in range(_FRAMES)]
         noisy = np.stack(frames) + draw.normal(0.15, 0.05, (_FRAMES, _SIDE, _SIDE))
@@ -26,7 +26,7 @@ def examples() -> list[Clip]:
     return found
 
 
-def _shapes() -> list[NDArray[np.float64]]:
+def shapes() -> list[NDArray[np.float64]]:
     """A square, a disc, a ring, a cross and a bar of either direction, [16, 16], at the corner."""
     y, x = np.mgrid[:_SIDE, :_SIDE] - 3.0
     radius = np.hypot(y, x)

@@ -43,6 +43,7 @@ _NOUNS = {
     "Utterance": "recordings with transcripts",
     "Recording": "recordings of classes",
     "Clip": "clips of classes",
+    "TaggedClip": "clips with tags of their frames",
     "Volume": "volumes of classes",
     "TextLine": "pictures of lines with transcripts",
     "CaptionedImage": "pictures with captions",

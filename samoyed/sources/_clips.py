@@ -5,11 +5,12 @@ playlist, which could name other files and addresses, is never followed.
 """
 
 import io
+import itertools
 import re
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +28,15 @@ _MOST_OF_ONE = 50_000_000
 _MAGIC = ((b"GIF8", "GIF"), (b"\x89PNG", "PNG"), (b"RIFF", "WEBP"))
 
 Frames = NDArray[np.uint8]
+_Kept = tuple[list[Frames], list[float], str]  # some frames, when each begins and the last ends, and in which unit
+
+
+class Timed(NamedTuple):
+    """frames uint8 [T, H, W, C]; times [T + 1], when each begins and the last ends, in `unit`, seconds or frames."""
+
+    frames: Frames
+    times: NDArray[np.float64]
+    unit: str
 
 
 def decode(file: Path | bytes, count: int, longest_side: int) -> Frames:
@@ -34,16 +44,26 @@ def decode(file: Path | bytes, count: int, longest_side: int) -> Frames:
 
     Raises Unreadable for what is damaged, too long, or a single picture.
     """
+    return timed(file, count, longest_side).frames
+
+
+def timed(file: Path | bytes, count: int, longest_side: int) -> Timed:
+    """As `decode`, with when each frame begins: in seconds, or, of folders and of animations that do not say, as its number from 0."""
+    frames, times, unit = _kept(file, count, longest_side)
+    return Timed(_joined(frames), np.asarray(times, np.float64), unit)
+
+
+def _kept(file: Path | bytes, count: int, longest_side: int) -> _Kept:
     if isinstance(file, Path) and file.is_dir():
-        return _joined(_of_folder(file, count, longest_side))
+        return _of_folder(file, count, longest_side)
     try:
         data = file if isinstance(file, bytes) else _start(file)
         kind = next((kind for magic, kind in _MAGIC if data.startswith(magic)), None)
         if not data:
             raise Unreadable("empty file")
         if kind and not (kind == "WEBP" and data[8:12] != b"WEBP"):
-            return _joined(_animation(file, kind, count, longest_side))
-        return _joined(_video(file, count, longest_side))
+            return _animation(file, kind, count, longest_side)
+        return _video(file, count, longest_side)
     except Unreadable:
         raise
     except OSError as error:
@@ -82,20 +102,21 @@ def natural(name: str) -> list[tuple[int, int | str]]:
     return [(0, int(part)) if part.isdecimal() else (1, part) for part in re.split(r"(\d+)", name)]
 
 
-def _of_folder(folder: Path, count: int, longest_side: int) -> list[Frames]:
+def _of_folder(folder: Path, count: int, longest_side: int) -> _Kept:
     files = pictures_in(folder)
     if len(files) < 2:
         raise Unreadable("it holds fewer than two pictures")
-    some = [files[i] for i in spread(len(files), count)]
+    places = spread(len(files), count)
+    some = [files[i] for i in places]
     found = []
     for path, frame in zip(some, _pictures.decode_many(some, longest_side), strict=True):
         if isinstance(frame, Unreadable):
             raise Unreadable(f"{path.name}: {frame}")
         found.append(frame)
-    return found
+    return found, [*places, len(files)], "frames"
 
 
-def _animation(file: Path | bytes, kind: str, count: int, longest_side: int) -> list[Frames]:
+def _animation(file: Path | bytes, kind: str, count: int, longest_side: int) -> _Kept:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -104,22 +125,31 @@ def _animation(file: Path | bytes, kind: str, count: int, longest_side: int) -> 
                 if total < 2:
                     raise Unreadable("it is a single picture")
                 _refuse_too_large(picture.width * picture.height, total)
-                found = []
-                for place in spread(total, count):
+                found: list[Frames] = []
+                places, lasting = spread(total, count), []
+                for place in range(total):
                     picture.seek(place)
+                    if kind == "WEBP":
+                        picture.load()  # it says how long a frame lasts once it has been decoded
+                    lasting.append(float(picture.info.get("duration") or 0) / 1000)
+                    if place != places[len(found)]:
+                        continue
                     frame = Pillow.alpha_composite(
                         Pillow.new("RGBA", picture.size, "white"), picture.convert("RGBA")
                     ).convert("RGB")
                     frame.thumbnail((longest_side, longest_side), Pillow.Resampling.BILINEAR)
                     found.append(np.asarray(frame))
-                return found
+                begins = np.concatenate([[0.0], np.cumsum(lasting)])
+                if min(lasting) > 0:
+                    return found, [float(begins[i]) for i in (*places, total)], "seconds"
+                return found, [*places, total], "frames"
     except Unreadable:
         raise
     except Exception as error:  # Pillow's parsers raise a dozen types on hostile bytes
         raise Unreadable(f"damaged: {_brief(error)}") from error
 
 
-def _video(file: Path | bytes, count: int, longest_side: int) -> list[Frames]:
+def _video(file: Path | bytes, count: int, longest_side: int) -> _Kept:
     require("av", "video")
     import av
 
@@ -130,14 +160,17 @@ def _video(file: Path | bytes, count: int, longest_side: int) -> list[Frames]:
                 raise Unreadable("there are no pictures in it")
             stream = container.streams.video[0]
             kept: list[Frames] = []
-            total, stride = 0, 1
+            begins: list[tuple[int, float | None]] = []
+            total, stride, last = 0, 1, 0.0
             for frame in container.decode(stream):
                 _refuse_too_large(frame.width * frame.height, total + 1)
                 if total % stride == 0:
                     kept.append(_scaled(frame, longest_side))
+                    begins.append((total, frame.time))
                 if len(kept) >= 4 * count:  # every second of them, and from now on half as many
-                    kept, stride = kept[::2], 2 * stride
-                total += 1
+                    kept, begins, stride = kept[::2], begins[::2], 2 * stride
+                total, last = total + 1, last if frame.time is None else float(frame.time)
+            rate = float(stream.average_rate or 0)
             if total < 0.9 * stream.frames:
                 raise Unreadable(f"it is cut short: {total:,} of its {stream.frames:,} frames are there")
     except Unreadable:
@@ -146,7 +179,11 @@ def _video(file: Path | bytes, count: int, longest_side: int) -> list[Frames]:
         raise Unreadable(f"damaged, or no video: {_brief(error)}") from error
     if len(kept) < 2:
         raise Unreadable("it holds fewer than two pictures")
-    return [kept[i] for i in spread(len(kept), count)]
+    some = spread(len(kept), count)
+    numbers, seconds = zip(*(begins[i] for i in some), strict=True)
+    if rate > 0 and None not in seconds and all(a < b for a, b in itertools.pairwise(seconds)):
+        return [kept[i] for i in some], [*(s - seconds[0] for s in seconds), last + 1 / rate - seconds[0]], "seconds"
+    return [kept[i] for i in some], [*numbers, total], "frames"
 
 
 def _scaled(frame: Any, longest_side: int) -> Frames:

@@ -90,7 +90,7 @@ kinds.Recording = kinds.Utterance = () => {
   };
 };
 kinds.CaptionedImage = kinds.TextLine = kinds.Image;
-kinds.Clip = () => upload("Choose a GIF or a video", ".gif,.webp,.apng,.png,video/*");
+kinds.Clip = kinds.TaggedClip = () => upload("Choose a GIF or a video", ".gif,.webp,.apng,.png,video/*");
 kinds.Volume = () => upload("Choose a .npy or a TIFF of several pages", ".npy,.tif,.tiff");
 
 function fields(about) {
