@@ -53,8 +53,9 @@ def make(
     if given.get("from_run") not in (None, "none"):
         given["from_run"], before = _begun_with(given["from_run"])
         model = given.get("model", before.model) if model is None else model
+        chosen = {**inherited(task_form, before), **given}
         if str(model).lower().replace("-", "_") == before.model:
-            chosen = {**before.settled["model"], **given}
+            chosen = {**before.settled["model"], **chosen}
     if given.get("teacher") not in (None, "none"):
         given["teacher"] = _begun_with(given["teacher"])[0]
     model = given.get("model", task_form.attributes["model"]) if model is None else model
@@ -106,6 +107,12 @@ def _begun_with(path: Any) -> tuple[str, Plan]:
     if not (folder / MANIFEST).is_file():
         raise RunError("is not a finished run", where=path, remedy=f"go on with it first: samoyed resume {folder}")
     return str(folder.resolve()), before
+
+
+def inherited(task_form: catalog.Form, before: Plan) -> dict[str, Any]:
+    """The settings of a run's task that one which begins with it takes over."""
+    same = before.task_form is task_form or before.task_form.name == task_form.name
+    return {name: before.settled["task"][name] for name in task_form.attributes.get("inherits", ()) if same}
 
 
 def existing_run(path: str | PathLike[str]) -> Path:

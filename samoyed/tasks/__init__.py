@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from samoyed import batching
-from samoyed.errors import UsageError
+from samoyed.errors import UsageError, shown
 from samoyed.objectives import Mean
 from samoyed.sources import Source
 
@@ -79,7 +79,8 @@ class Task(ABC, Generic[E, B]):
     the targets forbids; descends whether models that are fitted instead are left out; unit what is counted in examples per second;
     remeasured how many training examples are measured again at the end; taught whether its networks give logits of classes, from which
     others can learn; generates what `samoyed generate` takes besides seeds
-    where nothing is said, empty where the task writes nothing.
+    where nothing is said, empty where the task writes nothing; relearns the parts of `state` that a run learns anew though it begins with
+    another, the first being what it can answer, and all other parts it takes over; inherits the settings that it takes over with them.
     """
 
     sample: ClassVar[str]
@@ -98,6 +99,8 @@ class Task(ABC, Generic[E, B]):
     opened: Mapping[str, Path] = MappingProxyType({})  # where each of them was found
     device: torch.device = torch.device("cpu")
     taught: ClassVar[bool] = False
+    relearns: ClassVar[tuple[str, ...]] = ()
+    inherits: ClassVar[tuple[str, ...]] = ()
     carried: Any = None  # what flows from one batch into the next, as nested tuples of tensors
     teacher: Any = None  # what gives the objective in place of the task, while a network is distilled
 
@@ -143,8 +146,23 @@ class Task(ABC, Generic[E, B]):
 
     def take_over(self, other: Any) -> bool:
         """After `fit`: takes from the task of a run whose weights are begun with what those weights rely on; whether the answers
-        are the same. Raises UsageError where weights say nothing without what was learned beside them."""
-        raise UsageError("no run of this task can begin with another", remedy="leave out from=")
+        are the same. Raises UsageError where weights say nothing without what was learned beside them, and for settings that contradict
+        it."""
+        if not self.relearns:
+            raise UsageError("no run of this task can begin with another", remedy="leave out from=")
+        for name in self.inherits:
+            if getattr(self, name) != getattr(other, name):
+                has = shown(str(getattr(other, name)))
+                raise UsageError(
+                    f"the run that from= names has {name}={has}, which its weights rely on", remedy=f"leave out {name}="
+                )
+        if getattr(self, "vectors", None):
+            raise UsageError(
+                "vectors= and from= both say what the embedding begins from", remedy="leave out one of them"
+            )
+        mine, theirs = self.state(), other.state()
+        self.restore({**theirs, **{part: mine[part] for part in self.relearns}})
+        return bool(mine[self.relearns[0]] == theirs[self.relearns[0]])
 
     def join(self, name: str, task: Any, model: nn.Module) -> None:
         """Takes in the run that the setting `name` names, one of `companions`. Raises UsageError where it does not suit."""

@@ -65,6 +65,8 @@ class AutomaticSpeechRecognition(Transcribing[Utterance]):
     model = "bilstm_ctc"
     inputs = ("frame_size",)
     outputs = ("num_symbols",)
+    relearns = ("tokens", "words")
+    inherits = ("bands", "stack", "lowercase")
     defaults: ClassVar[dict[str, Any]] = {
         "epochs": 20,
         "batch_size": 16,

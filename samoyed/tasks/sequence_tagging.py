@@ -72,6 +72,8 @@ class SequenceTagging(Task[TaggedText, Tagged]):
     model = "lstm"
     inputs = ("vocab_size",)
     outputs = ("num_tags",)
+    relearns = ("tags",)
+    inherits = ("lowercase", "max_length", "min_count", "vocab_limit", "shapes")
     taught = True
     defaults: ClassVar[dict[str, Any]] = {
         "epochs": 15,

@@ -81,6 +81,8 @@ class TextClassification(Task[LabelledText, Texts]):
     model = "text_cnn"
     inputs = ("vocab_size", "sentence_ends")
     outputs = ("num_classes",)
+    relearns = ("classes", "counts")
+    inherits = ("tokens", "lowercase", "max_length", "min_count", "vocab_limit")
     taught = True
     defaults: ClassVar[dict[str, Any]] = {
         "epochs": 10,

@@ -61,6 +61,8 @@ class TextLineRecognition(Transcribing[TextLine]):
     model = "crnn"
     inputs = ("line_height",)
     outputs = ("num_symbols",)
+    relearns = ("tokens", "words")
+    inherits = ("height",)
     defaults: ClassVar[dict[str, Any]] = {
         "epochs": 60,
         "batch_size": 16,

@@ -65,6 +65,8 @@ class VolumeClassification(BlockClassification[Volume]):
     model = "conv_3d"
     inputs = ("block_shape",)
     outputs = ("num_classes",)
+    relearns = ("classes", "counts")
+    inherits = ("volume_size",)
     defaults: ClassVar[dict[str, Any]] = {
         "epochs": 20,
         "batch_size": 32,

@@ -1,6 +1,8 @@
 """Beginning with another run: what is taken, what is cut, what is held, and how fast the rest learns."""
 
 from collections.abc import Callable
+from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,7 @@ import torch
 from PIL import Image as Pillow
 
 import samoyed
-from samoyed import catalog
+from samoyed import catalog, samples
 from samoyed.errors import RunError, UsageError
 from samoyed.plan import make
 from samoyed.reporting.progress import Reporter
@@ -181,3 +183,123 @@ def test_at_the_shell_it_is_called_from(before: Run, two: Path, command: Callabl
     said = command("train", "image-classification", two, f"from={before.path}", "freeze=body", "epochs=1", "--json")
     assert said.code == 0, said.err
     assert f"begins with {before.path}, the head anew" in " ".join(said.err.split())
+
+
+# Other tasks: what they keep of another run, and what is their own
+
+
+BODIES = {  # a task, the models that are cut, and settings that keep them small
+    "audio-classification": {"tdnn": {"hidden_size": 8}, "conv_1d": {}, "lstm": {"hidden_size": 6}},
+    "video-classification": {"conv_3d": {}, "lrcn": {"hidden_size": 6}, "frame_conv": {"hidden_size": 6}},
+    "volume-classification": {"conv_3d": {"channels": (4, 6)}},
+    "video-tagging": {"lrcn": {"hidden_size": 6}, "conv_3d": {"channels": (4, 6)}},
+    "text-classification": {"text_cnn": {}, "lstm": {"hidden_size": 6}, "char_cnn": {}, "hierarchical_attention": {}},
+    "sequence-tagging": {"lstm": {"hidden_size": 6}, "bilstm_crf": {"hidden_size": 6}, "window_mlp": {}},
+    "automatic-speech-recognition": {"bilstm_ctc": {"hidden_size": 6}, "tdnn": {"hidden_size": 8}},
+    "text-line-recognition": {"crnn": {}},
+}
+
+
+def renamed(example: Any) -> Any:
+    """The example with other answers: other classes, tags or letters, one fewer where there are three and more."""
+    if getattr(example, "label", None) is not None:
+        return replace(example, label="this" if hash_of(example.label) else "that")
+    if getattr(example, "tags", None) is not None:
+        several = isinstance(example.tags[0], tuple)
+        return replace(
+            example,
+            tags=tuple((("there",) if t else ()) if several else ("O" if t == "O" else "X") for t in example.tags),
+        )
+    return replace(example, transcript="".join("ab"[hash_of(c)] for c in example.transcript))
+
+
+WHOLE = samples.load
+
+
+def hash_of(text: str) -> int:
+    return sum(map(ord, text)) % 2
+
+
+@pytest.fixture(scope="module")
+def bodies(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str], Run]:
+    """Runs after two steps on a slice of the sample."""
+    folder = tmp_path_factory.mktemp("bodies")
+
+    def train(task: str, model: str) -> Run:
+        with pytest.MonkeyPatch.context() as patch:
+            few(patch)
+            patch.setattr(catalog.task(task).load(), "pictures", lambda *given: [])
+            out = folder / f"{task}-{model}"
+            given = BODIES[task][model]
+            return samoyed.train(task, model=model, out=out, quiet=True, max_steps=2, batch_size=8, **given)
+
+    return train
+
+
+@cache
+def slice_of(sample: str) -> tuple[list[Any], str]:
+    """Its first 60 examples."""
+    examples, about = WHOLE(sample)
+    return examples[:60], about
+
+
+def few(patch: pytest.MonkeyPatch, change: Callable[[Any], Any] = lambda e: e) -> None:
+    """Cuts samples to 60 examples, and changes each."""
+    patch.setattr(samples, "load", lambda name: ([change(e) for e in slice_of(name)[0]], slice_of(name)[1]))
+
+
+@pytest.mark.parametrize(
+    ("task", "model"),
+    [
+        pytest.param(task, model, marks=pytest.mark.prove if i else ())
+        for task, of in BODIES.items()
+        for i, model in enumerate(of)
+    ],
+)
+def test_every_body_is_taken_and_its_head_cut(
+    task: str, model: str, bodies: Callable[[str, str], Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = bodies(task, model)
+    form = catalog.model(catalog.task(task), model)
+    few(monkeypatch, renamed)
+    for freeze in (0, "body"):
+        plan = make(task, None, None, None, {"from_run": before.path, "freeze": freeze, "depth_rate": 0.5})
+        job = prepare(plan, Reporter(quiet=True))
+        assert job.plan.model == model
+        theirs, mine = before.model.state_dict(), job.model.state_dict()
+        cut = head(job.task, form, plan.settled["model"])
+        assert cut
+        assert all(torch.equal(mine[name], theirs[name]) for name in mine if name not in cut)
+        learn = {name for name, parameter in job.model.named_parameters() if parameter.requires_grad}
+        every = {name for name, _ in job.model.named_parameters()}
+        assert learn == (every & cut if freeze else every)
+    kept, own = before.task.state(), job.task.state()
+    assert all(own[part] == kept[part] for part in kept if part not in job.task.relearns)
+    assert own[job.task.relearns[0]] != kept[job.task.relearns[0]]
+    session = job.trainer.session(job.task, job.model, job.data["train"], job.data["valid"], Halfway())
+    session.budget = 2
+    session.run()
+    after = job.model.state_dict()
+    assert all(torch.equal(after[name], theirs[name]) for name in after if name not in cut)
+
+
+def test_what_the_weights_rely_on_is_the_other_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Settings that decide what a network is given come with its weights; contradicting them is refused."""
+    few(monkeypatch)
+    monkeypatch.setattr(catalog.task("text-classification").load(), "pictures", lambda *given: [])
+    before = samoyed.train(
+        "text-classification", tokens="characters", model="char_cnn", max_steps=1, quiet=True, out=tmp_path / "letters"
+    )
+    plan = make("text-classification", None, None, None, {"from_run": before.path})
+    assert plan.settled["task"]["tokens"] == "characters"
+    job = prepare(plan, Reporter(quiet=True))
+    assert job.task.state() == before.task.state()
+    assert all(torch.equal(t, before.model.state_dict()[name]) for name, t in job.model.state_dict().items())
+    with pytest.raises(UsageError, match="has tokens=characters, which its weights rely on"):
+        prepare(
+            make("text-classification", None, None, None, {"from_run": before.path, "tokens": "words"}), Reporter(True)
+        )
+    with pytest.raises(UsageError, match="vectors= and from= both"):
+        prepare(
+            make("text-classification", None, None, None, {"from_run": before.path, "vectors": "v.txt"}), Reporter(True)
+        )
