@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from samoyed.decoding.search import along
 
@@ -55,6 +56,18 @@ class LanguageModel:
         """The same with the readings `rows` in place of what was there."""
         scores, end = found.scores.index_copy(0, rows, new.scores), found.end.index_copy(0, rows, new.end)
         return Following(scores, end, _copied(found.state, rows, new.state, self.axis))
+
+    @torch.no_grad()
+    def whole(self, symbols: Tensor, lengths: Tensor) -> Tensor:
+        """What it adds to whole readings, their ends included: symbols int64 [N, L], lengths int64 [N] -> [N]."""
+        tokens = functional.pad(self.tokens[symbols], (1, 0), value=0 if self.line is None else self.line)
+        log_probs: Tensor = self.weight * self.model(tokens, None)[0].float().log_softmax(-1)
+        gained = log_probs[:, :-1].gather(2, tokens[:, 1:, None])[..., 0] + self.bonus
+        place = torch.arange(symbols.shape[1], device=symbols.device)
+        total = (gained * (place < lengths[:, None])).sum(1)
+        if self.line is None:
+            return total
+        return total + log_probs[..., self.line].gather(1, lengths[:, None])[:, 0]
 
     def _following(self, logits: Tensor, state: Any) -> Following:
         log_probs = self.weight * logits[:, -1].float().log_softmax(-1)

@@ -77,6 +77,16 @@ class AttendedDecoder(nn.Module):
         """What is given before each of the targets [B, K, T]: the boundary, and all but the last."""
         return torch.cat([torch.full_like(targets[..., :1], self.boundary), targets[..., :-1]], -1)
 
+    def mixed(self, before: Tensor, memory: Memory, state: Any, share: float) -> Tensor:
+        """The tokens before each [B, K, T], in training with `share` of them replaced by those that the decoder says when the right
+        ones are given (Bengio et al. 2015; in one pass over all steps, Duckworth et al. 2019)."""
+        if not self.training or not share:
+            return before
+        with torch.no_grad():
+            said = self.logits(self.read_all(before, memory, state)[0]).argmax(-1)
+        said = torch.cat([before[..., :1], said[..., :-1]], -1)
+        return torch.where(torch.rand(before.shape, device=before.device) < share, said, before)
+
     def logits(self, read: Tensor) -> Tensor:
         """[..., R] -> [..., V]."""
         logits: Tensor = self.output(self.dropout(read))

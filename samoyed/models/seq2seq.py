@@ -102,12 +102,7 @@ class Seq2Seq(AttendedDecoder):
         With `mask` [B, T] only the N places where it is True: logits [N, V].
         """
         memory, state = self.encode(sources, source_lengths)
-        before = self.before(targets[:, None])
-        if self.training and self.sampling:
-            with torch.no_grad():
-                said = self.logits(self.read_all(before, memory, state)[0]).argmax(-1)
-            said = torch.cat([before[..., :1], said[..., :-1]], -1)
-            before = torch.where(torch.rand(before.shape, device=before.device) < self.sampling, said, before)
+        before = self.mixed(self.before(targets[:, None]), memory, state, self.sampling)
         read = self.read_all(before, memory, state)[0][:, 0]
         return self.logits(read if mask is None else read[mask])
 

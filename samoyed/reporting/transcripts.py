@@ -1,12 +1,14 @@
 """Pictures of a transcriber: what it writes beside what is right, and where it reads what."""
 
+import math
 import textwrap
 from typing import Any
 
 from torch import Tensor
 
+from samoyed.features.filterbank import SHIFT
 from samoyed.reporting.figures import COLOURS, MAP, figure
-from samoyed.tasks import Picture
+from samoyed.tasks import Picture, _spelling
 from samoyed.tasks._pairs import as_texts
 
 _SHOWN = 12
@@ -16,9 +18,14 @@ _WIDTH = 88
 def pictures(task: Any, model: Any, data: Any, bands: int) -> list[Picture]:
     """Both, from the test split."""
     part = type(data)(*(tensor[:_SHOWN] for tensor in data))
+    found = task.written(model, part)
+    said = task.texts(found)
+    first = written(said, as_texts(part.references))
+    if _spelling.spells(model):
+        symbols = found.symbols[0, 0, : int(found.lengths[0, 0])]
+        return [first, spelled(task, model, part, symbols, bands)]
     log_probs, lengths = task.forward(model, part)
-    said = task.texts(task.search(log_probs, lengths))
-    return [written(said, as_texts(part.references)), heard(task, part, log_probs, int(lengths[0]), said[0], bands)]
+    return [first, heard(task, part, log_probs, int(lengths[0]), said[0], bands)]
 
 
 def written(said: list[str], references: list[str]) -> Picture:
@@ -75,3 +82,31 @@ def heard(task: Any, data: Any, log_probs: Tensor, length: int, said: str, bands
         "Above the data, below the probability of each symbol at each step; the blank is grey (Graves 2006, figure 1)."
     )
     return Picture("heard", "What it reads, and where", caption, drawn)
+
+
+def spelled(task: Any, model: Any, data: Any, symbols: Tensor, bands: int) -> Picture:
+    """One recording's frames, and below them where each letter was looked up: the alignment that the network found by itself."""
+    frames, lengths = task.seen(data)
+    wide = int(lengths[0])
+    weights = _spelling.looks(model, frames[:1], wide, symbols).cpu().numpy()
+    drawn, (above, below) = figure(7.6, 2.4 + 0.15 * min(40, len(weights)), 2, 1, sharex=True)
+    heard = frames[0, :wide].cpu().reshape(-1, bands).T
+    end = heard.shape[1] * SHIFT
+    above.imshow(heard.numpy(), origin="lower", aspect="auto", cmap=MAP, extent=(0, end, 0, bands))
+    above.set_ylabel("mel band")
+    names = ["␣" if name == " " else name for name in (task.vocabulary.tokens[i - 1] for i in symbols.tolist())]
+    above.set_title(f"what is heard; written: {task.vocabulary.text(symbols - 1) or '(nothing)'}"[:100])
+    place = end / wide * 2 ** math.ceil(math.log2(max(1, wide / weights.shape[1])))  # seconds of what is looked at
+    rows = len(weights)
+    below.imshow(weights, aspect="auto", cmap=MAP, extent=(0, place * weights.shape[1], rows, 0), vmin=0)
+    every = max(1, rows // 40)
+    below.set_yticks([i + 0.5 for i in range(0, rows, every)], [*names, "end"][::every], fontsize=7)
+    below.set_xlim(0, end)
+    below.set_xlabel("seconds")
+    for axes in (above, below):
+        axes.grid(visible=False)
+    caption = (
+        "Above the recording, below the weights with which each letter looked back at it, bright where it looked: what is said first "
+        "stands above, so that a network that listens draws a falling line (Chan 2016, figure 2)."
+    )
+    return Picture("heard", "What it writes, and where it listens", caption, drawn)

@@ -1,4 +1,5 @@
-"""What tasks share that write down a sequence symbol by symbol, trained by connectionist temporal classification."""
+"""What tasks share that write down a sequence symbol by symbol: by connectionist temporal classification, or spelled letter by
+letter by a model that attends (_spelling.py)."""
 
 from collections.abc import Sequence
 from typing import Any, ClassVar, NamedTuple, TypeVar
@@ -12,7 +13,7 @@ from samoyed.decoding.language import LanguageModel
 from samoyed.errors import UsageError
 from samoyed.features.vocabulary import Vocabulary
 from samoyed.objectives import Mean, full
-from samoyed.tasks import Metric, Task
+from samoyed.tasks import Metric, Task, _spelling
 from samoyed.tasks._pairs import as_bytes, as_texts
 
 E = TypeVar("E")
@@ -30,7 +31,7 @@ class Sequences(NamedTuple):
 
 
 class Transcribing(Task[E, Sequences]):
-    """A task whose vocabulary is of characters, and whose models give (logits [B, T, V], lengths [B]) with the blank at 0."""
+    """A task whose vocabulary is of characters, and whose models give (logits [B, T, V], lengths [B]) with the blank at 0, or spell."""
 
     companions: ClassVar[tuple[str, ...]] = ("lm",)
     beam_width: int
@@ -51,9 +52,13 @@ class Transcribing(Task[E, Sequences]):
         """What a lexicon lists of a transcript: its words."""
         return text.split()
 
+    def seen(self, batch: Sequences) -> tuple[Tensor, Tensor]:
+        """What a model reads: frames float32, no longer than the longest, and lengths int64 [B]."""
+        return batch.frames[:, : int(batch.lengths.max())].float(), batch.lengths.long()
+
     def forward(self, model: nn.Module, batch: Sequences) -> tuple[Tensor, Tensor]:
         """(log_probs [B, T, V], lengths [B])."""
-        logits, lengths = model(batch.frames.float(), batch.lengths.long())
+        logits, lengths = model(*self.seen(batch))
         return full(logits).log_softmax(-1), lengths.long()
 
     def coded(self, transcripts: list[str]) -> tuple[Tensor, Tensor, Tensor]:
@@ -72,8 +77,11 @@ class Transcribing(Task[E, Sequences]):
         )
 
     def objective(self, model: nn.Module, batch: Sequences) -> Mean:
-        log_probs, lengths = self.forward(model, batch)
-        return Mean(self.surprise(log_probs, lengths, batch).sum(), batch.symbol_lengths.sum().float())
+        if _spelling.spells(model):
+            surprise = _spelling.surprise(model, *self.seen(batch), batch.symbols, batch.symbol_lengths)
+        else:
+            surprise = self.surprise(*self.forward(model, batch), batch)
+        return Mean(surprise.sum(), batch.symbol_lengths.sum().float())
 
     @property
     def reported(self) -> dict[str, Metric]:
@@ -84,11 +92,29 @@ class Transcribing(Task[E, Sequences]):
         }
 
     def metrics(self, model: nn.Module, batch: Sequences) -> dict[str, Mean]:
-        log_probs, lengths = self.forward(model, batch)
-        loss = Mean(self.surprise(log_probs, lengths, batch), batch.symbol_lengths.float())
-        said = self.texts(self.search(log_probs, lengths))
-        references = as_texts(batch.references)
-        return {**_errors(references, said), "loss": loss}
+        if _spelling.spells(model):
+            surprise = _spelling.surprise(model, *self.seen(batch), batch.symbols, batch.symbol_lengths)
+            found = self.spelled(model, batch)
+        else:
+            log_probs, lengths = self.forward(model, batch)
+            surprise, found = self.surprise(log_probs, lengths, batch), self.search(log_probs, lengths)
+        loss = Mean(surprise, batch.symbol_lengths.float())
+        return {**_errors(as_texts(batch.references), self.texts(found)), "loss": loss}
+
+    def written(self, model: nn.Module, batch: Sequences, n_best: int = 1) -> Labellings:
+        """What is read in each row of a batch, by a model of either kind."""
+        if _spelling.spells(model):
+            return self.spelled(model, batch, n_best)
+        return self.search(*self.forward(model, batch), n_best)
+
+    def spelled(self, model: nn.Module, batch: Sequences, n_best: int = 1) -> Labellings:
+        """What a model that spells writes: greedily, by a beam, within the lexicon, or ranked anew by the language model."""
+        bound = self.lexicon or self.speaks is not None
+        width = max(self.beam_width, 16 if bound else n_best)
+        lexicon, language = self.trie() if self.lexicon else None, self.language()
+        return _spelling.search(
+            model, *self.seen(batch), width=width, n_best=n_best, lexicon=lexicon, language=language
+        )
 
     def search(self, log_probs: Tensor, lengths: Tensor, n_best: int = 1) -> Labellings:
         """What is read: greedily, by prefixes, within the lexicon, or as the language model would have it."""
@@ -120,8 +146,7 @@ class Transcribing(Task[E, Sequences]):
     @torch.no_grad()
     def readings(self, model: nn.Module, batch: Sequences) -> dict[str, Any]:
         """What is read in a batch of one, and up to three readings with their log-probabilities."""
-        log_probs, lengths = self.forward(model, batch)
-        best, several = self.search(log_probs, lengths), self.search(log_probs, lengths, 3)
+        best, several = self.written(model, batch), self.written(model, batch, 3)
         found = {self.texts(several, n)[0]: float(several.log_probs[0, n]) for n in range(3)}
         likely = {text: round(p, 4) for text, p in found.items() if p > -1e30}
         return {"text": self.texts(best)[0], "readings": likely}
@@ -131,7 +156,8 @@ class Transcribing(Task[E, Sequences]):
         get = self.vocabulary.index.get
         words = [[get(c, 0) + 1 for c in word] for word in self.words]
         space = get(" ")
-        return Lexicon.of(words, len(self.vocabulary) + 1, None if space is None else space + 1)
+        trie = Lexicon.of(words, len(self.vocabulary) + 1, None if space is None else space + 1)
+        return Lexicon(*(part.to(self.device) for part in trie))
 
     def texts(self, found: Labellings, n: int = 0) -> list[str]:
         """The n-th labellings as texts."""

@@ -35,7 +35,8 @@ class AutomaticSpeechRecognition(Transcribing[Utterance]):
     """Write down what is said in a recording.
 
     Raw data: recordings (WAV, FLAC, OGG, MP3) with transcripts, as a table of path and text, with a .txt beside each, or as
-    LibriSpeech's folders. Reported as the share of characters and of words that are wrong, lower is better.
+    LibriSpeech's folders. Reported as the share of characters and of words that are wrong, lower is better. Models answer at each
+    step and are trained by connectionist temporal classification, but las, which listens to the whole and then spells.
 
     Splits: as named (train, valid, test; train-..., dev-..., test-...), else drawn by the seed: 20 % for the test, and of what
     remains 10 % for validation; recordings that are equal stay together. Recordings are heard as log energies in mel bands,
@@ -46,7 +47,7 @@ class AutomaticSpeechRecognition(Transcribing[Utterance]):
         stack: Neighbouring frames of 10 ms that are joined to one step.
         lowercase: Whether transcripts are learned in lower case.
         augment: Whether training blots out stretches of time and of bands.
-        beam_width: Prefixes kept in the search; 1 is the likeliest path.
+        beam_width: Prefixes, or hypotheses, kept in the search; 1 is the likeliest path, or letter each time.
         lexicon: Whether only words of the training split are written.
         lm: A run of text-generation with tokens=characters, trained on a text with a transcript in each line, n-gram or network:
             what is read is then ranked by log p of the network + lm_weight log p of the language model + length_bonus a symbol.
@@ -56,6 +57,7 @@ class AutomaticSpeechRecognition(Transcribing[Utterance]):
     Examples:
         samoyed train automatic-speech-recognition recordings.tsv
         samoyed train automatic-speech-recognition LibriSpeech/ model=bilstm_ctc num_layers=4 hidden_size=320 epochs=30
+        samoyed train automatic-speech-recognition recordings.tsv model=las beam_width=8 epochs=60
         samoyed train automatic-speech-recognition recordings.tsv lm=runs/text-generation/1 lm_weight=0.4
         samoyed predict runs/automatic-speech-recognition/1 recording.wav
     """
@@ -63,7 +65,7 @@ class AutomaticSpeechRecognition(Transcribing[Utterance]):
     sample = "synthetic_speech"
     example = "Utterance"
     model = "bilstm_ctc"
-    inputs = ("frame_size",)
+    inputs = ("frame_size", "num_bands")
     outputs = ("num_symbols",)
     relearns = ("tokens", "words")
     inherits = ("bands", "stack", "lowercase")
@@ -127,7 +129,8 @@ class AutomaticSpeechRecognition(Transcribing[Utterance]):
         self.vocabulary, self.words, self.stack = Vocabulary("characters", found.tokens), found.words, found.stack
 
     def sizes(self) -> dict[str, Any]:
-        return {"frame_size": self.stack * len(self.filterbank.mean), "num_symbols": len(self.vocabulary) + 1}
+        bands = len(self.filterbank.mean)
+        return {"frame_size": self.stack * bands, "num_bands": bands, "num_symbols": len(self.vocabulary) + 1}
 
     def collate(self, examples: Sequence[Utterance]) -> Sequences:
         rows = [stacked(self.filterbank.frames(e.samples, e.rate), self.stack) for e in examples]

@@ -128,9 +128,8 @@ class TextLineRecognition(Transcribing[TextLine]):
             frames[i, :, : row.shape[1]] = row
         return Sequences(frames, lengths, *self.coded([_text(e) for e in examples]))
 
-    def forward(self, model: nn.Module, batch: Sequences) -> tuple[Tensor, Tensor]:
-        frames = batch.frames[..., : int(batch.lengths.max())].float() / 255
-        return super().forward(model, batch._replace(frames=frames))
+    def seen(self, batch: Sequences) -> tuple[Tensor, Tensor]:
+        return batch.frames[..., : int(batch.lengths.max())].float() / 255, batch.lengths.long()
 
     def read(self, raw: Any) -> TextLine:
         if isinstance(raw, TextLine):
