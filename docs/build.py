@@ -24,6 +24,7 @@ _REPORTS = {
     "text-classification": ("confusion", "classes", "weights", "mistakes", "keywords", "calibration", "curves"),
     "text-generation": ("samples", "surprise", "ngrams", "curves"),
     "automatic-speech-recognition": ("transcripts", "heard", "curves"),
+    "phone-recognition": ("heard", "confusion", "classes", "curves"),
     "audio-classification": ("spectrograms", "confusion", "mistakes", "calibration", "curves"),
     "image-captioning": ("attention", "captions", "curves"),
     "video-classification": ("seen", "confusion", "curves"),

@@ -79,6 +79,17 @@ class Recording:
 
 
 @dataclass(frozen=True, slots=True)
+class LabelledRecording:
+    """A sound of which stretches of time have labels, such as phones. `samples` float32 [T] from -1 to 1, `rate` of them a second;
+    `intervals` are (begin, end, label) in seconds, in order and without overlap, or None where they are not known."""
+
+    samples: NDArray[np.float32]
+    rate: int
+    intervals: tuple[tuple[float, float, str], ...] | None
+    origin: str
+
+
+@dataclass(frozen=True, slots=True)
 class Clip:
     """Pictures in the order of time. `frames` [T, H, W, C] uint8, C = 1 or 3; `label` is None where it is not known."""
 
@@ -156,6 +167,7 @@ Example = (
     | Pair
     | Utterance
     | Recording
+    | LabelledRecording
     | Clip
     | TaggedClip
     | Volume

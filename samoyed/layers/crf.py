@@ -50,21 +50,7 @@ class LinearChain(nn.Module):
     @torch.no_grad()
     def best(self, scores: Tensor, lengths: Tensor) -> Tensor:
         """The likeliest tags int64 [B, T]; beyond a length, the last one again."""
-        mask = mask_of(lengths, scores.shape[1])
-        score, same = (
-            self.first + scores[:, 0],
-            torch.arange(scores.shape[2], device=scores.device).expand_as(scores[:, 0]),
-        )
-        came: list[Tensor] = []
-        for t in range(1, scores.shape[1]):
-            best, before = (score[:, :, None] + self.between).max(1)
-            on = mask[:, t, None]
-            score = torch.where(on, best + scores[:, t], score)
-            came.append(torch.where(on, before, same))
-        found = [(score + self.last).argmax(-1)]
-        for before in reversed(came):
-            found.append(before.gather(1, found[-1][:, None])[:, 0])
-        return torch.stack(found[::-1], 1)
+        return viterbi(scores, lengths, self.first, self.between, self.last)
 
     def _forward(self, scores: Tensor, lengths: Tensor) -> list[Tensor]:
         """log of the summed weight of all beginnings that end in each tag, [B, K] for each step; it stays beyond a length."""
@@ -74,3 +60,21 @@ class LinearChain(nn.Module):
             after = (found[-1][:, :, None] + self.between).logsumexp(1) + scores[:, t]
             found.append(torch.where(mask[:, t, None], after, found[-1]))
         return found
+
+
+@torch.no_grad()
+def viterbi(scores: Tensor, lengths: Tensor, first: Tensor, between: Tensor, last: Tensor) -> Tensor:
+    """The tags int64 [B, T] of the greatest F, for scores [B, T, K], lengths int64 [B], first and last [K], between [K, K]; beyond a
+    length, the last one again."""
+    mask = mask_of(lengths, scores.shape[1])
+    score, same = first + scores[:, 0], torch.arange(scores.shape[2], device=scores.device).expand_as(scores[:, 0])
+    came: list[Tensor] = []
+    for t in range(1, scores.shape[1]):
+        best, before = (score[:, :, None] + between).max(1)
+        on = mask[:, t, None]
+        score = torch.where(on, best + scores[:, t], score)
+        came.append(torch.where(on, before, same))
+    found = [(score + last).argmax(-1)]
+    for before in reversed(came):
+        found.append(before.gather(1, found[-1][:, None])[:, 0])
+    return torch.stack(found[::-1], 1)

@@ -29,8 +29,15 @@ def examples() -> list[Utterance]:
 
 def spoken(words: list[str], draw: np.random.Generator) -> NDArray[np.float32]:
     """Words of `WORDS` said one after another: float32 [T] at `RATE`."""
+    return uttered(words, draw)[0]
+
+
+def uttered(
+    words: list[str], draw: np.random.Generator
+) -> tuple[NDArray[np.float32], tuple[tuple[float, float, str], ...]]:
+    """The same, and when each sound begins and ends, in seconds; between words there is `sil`."""
     tempo, pitch, tilt = draw.uniform(0.8, 1.25), draw.uniform(90, 220), draw.uniform(0.93, 1.07)
-    parts = [np.zeros(int(RATE * draw.uniform(0.04, 0.12)))]
+    parts, names = [np.zeros(int(RATE * draw.uniform(0.04, 0.12)))], ["sil"]
     for word in words:
         for sound in WORDS[word].split():
             low, high = _SOUNDS[sound]
@@ -44,6 +51,10 @@ def spoken(words: list[str], draw: np.random.Generator) -> NDArray[np.float32]:
                 noise = draw.standard_normal(count)
                 wave = 0.5 * np.convolve(noise * np.cos(2 * np.pi * tilt * high * time), np.ones(4) / 4, "same")
             parts.append(wave * np.hanning(count) ** 0.5)
+            names.append(sound)
         parts.append(np.zeros(int(RATE * draw.uniform(0.05, 0.15))))
+        names.append("sil")
+    ends = (np.cumsum([len(part) for part in parts]) / RATE).tolist()
     whole = np.concatenate(parts) * draw.uniform(0.1, 0.3)
-    return (whole + 0.004 * draw.standard_normal(len(whole))).clip(-1, 1).astype(np.float32)
+    noisy = (whole + 0.004 * draw.standard_normal(len(whole))).clip(-1, 1).astype(np.float32)
+    return noisy, tuple(zip([0.0, *ends], ends, names, strict=False))

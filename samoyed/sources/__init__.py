@@ -42,6 +42,7 @@ _NOUNS = {
     "Pair": "pairs of texts",
     "Utterance": "recordings with transcripts",
     "Recording": "recordings of classes",
+    "LabelledRecording": "recordings with labels in time",
     "Clip": "clips of classes",
     "TaggedClip": "clips with tags of their frames",
     "Volume": "volumes of classes",

@@ -78,7 +78,7 @@ function upload(text, accept) {
     },
   };
 }
-kinds.Recording = kinds.Utterance = () => {
+kinds.Recording = kinds.LabelledRecording = kinds.Utterance = () => {
   const sound = recorded(make);
   return {
     elements: [sound.element],
@@ -171,7 +171,7 @@ function open(about) {
   const measured = Object.entries(about.metrics).map(([name, m]) => `${name} ${m.value.toPrecision(3)} ${m.unit} (${m.low.toPrecision(3)} to ${m.high.toPrecision(3)})`);
   $("measured").textContent = measured.length ? `Measured on data not seen in training: ${measured.join(", ")}.` : "";
   const bearer = token ? '-H "Authorization: Bearer $SAMOYED_TOKEN" ' : "";
-  const example = (about.fields.pixels ? "-F file=@picture.png" : { Series: "-F file=@series.csv", Recording: "-F file=@recording.wav", Utterance: "-F file=@recording.wav", Clip: "-F file=@clip.gif", Volume: "-F file=@scan.npy" }[about.example]) ??
+  const example = (about.fields.pixels ? "-F file=@picture.png" : { Series: "-F file=@series.csv", Recording: "-F file=@recording.wav", Utterance: "-F file=@recording.wav", LabelledRecording: "-F file=@recording.wav", Clip: "-F file=@clip.gif", Volume: "-F file=@scan.npy" }[about.example]) ??
     `-H 'Content-Type: application/json' -d '${JSON.stringify(Object.fromEntries(Object.keys(about.fields).map((n) => [n, "..."])))}'`;
   $("curl").textContent = `curl ${bearer}${example} ${location.origin}/predict`;
   $("login").hidden = true;
