@@ -46,7 +46,7 @@ class LAS(AttendedDecoder):
     """
 
     spells: ClassVar[bool] = True
-    defaults: ClassVar[dict[str, Any]] = {"stack": 2, "learning_rate": 0.002}
+    defaults: ClassVar[dict[str, Any]] = {"stack": 2, "learning_rate": 0.003}
 
     def __init__(
         self,

@@ -44,16 +44,17 @@ def search(
     *,
     width: int,
     n_best: int = 1,
+    densest: float = 1.0,
     lexicon: Lexicon | None = None,
     language: LanguageModel | None = None,
 ) -> Labellings:
-    """The likeliest transcripts by beam search, at most a letter for each frame; `width` 1 is greedy.
+    """The likeliest transcripts by beam search, of at most `densest` letters for each frame; `width` 1 is greedy.
 
     With a `lexicon` only letters that go on with an allowed word are said. With a `language` model the `width` transcripts that
     the beam finds are ranked anew by what it adds (Chan 2016, section 3.4), and log_probs are both together.
     """
     memory, state = model.encode(frames, lengths)
-    end, longest = model.boundary, lengths + 1
+    end, longest = model.boundary, (densest * lengths).ceil().long() + 1  # and the end
 
     def step(tokens: Tensor, state: Any) -> Scored:
         inner, node = state

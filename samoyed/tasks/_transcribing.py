@@ -40,6 +40,7 @@ class Transcribing(Task[E, Sequences]):
     lm_weight: float = 0.0
     length_bonus: float = 0.0
     words: list[str]
+    densest: float = 1.0  # the most letters for each step that a model may spell
     vocabulary: Vocabulary
     speaks: tuple[nn.Module, dict[str, int]] | None = None  # a language model, and the index of each of its characters
 
@@ -113,7 +114,13 @@ class Transcribing(Task[E, Sequences]):
         width = max(self.beam_width, 16 if bound else n_best)
         lexicon, language = self.trie() if self.lexicon else None, self.language()
         return _spelling.search(
-            model, *self.seen(batch), width=width, n_best=n_best, lexicon=lexicon, language=language
+            model,
+            *self.seen(batch),
+            width=width,
+            n_best=n_best,
+            densest=self.densest,
+            lexicon=lexicon,
+            language=language,
         )
 
     def search(self, log_probs: Tensor, lengths: Tensor, n_best: int = 1) -> Labellings:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Annotated, Any, ClassVar
 
 import torch
-from annotated_types import Ge, MinLen
+from annotated_types import Ge, Gt, Le, MinLen
 from torch import nn
 
 from samoyed.errors import DataError, require
@@ -29,6 +29,7 @@ class State(Stored):
     tokens: Annotated[list[str], MinLen(1)]
     words: list[str]
     stack: Annotated[int, Ge(1)]
+    densest: Annotated[float, Gt(0), Le(1)] = 1.0
 
 
 class AutomaticSpeechRecognition(Transcribing[Utterance]):
@@ -118,15 +119,18 @@ class AutomaticSpeechRecognition(Transcribing[Utterance]):
     def fit(self, examples: Sequence[Utterance]) -> None:
         self.filterbank = Filterbank.learn(((e.samples, e.rate) for e in examples), self.bands)
         self.learn([self._text(e) for e in examples])
+        densest = max(len(self._text(e)) / self._steps(e) for e in examples)
+        self.densest = min(1.0, max(0.01, 1.25 * densest))
 
     def state(self) -> dict[str, Any]:
-        kept = {"tokens": self.vocabulary.tokens, "words": self.words, "stack": self.stack}
+        kept = {"tokens": self.vocabulary.tokens, "words": self.words, "stack": self.stack, "densest": self.densest}
         return {"filterbank": self.filterbank.state(), **kept}
 
     def restore(self, state: dict[str, Any]) -> None:
         found = State.model_validate(state)
         self.filterbank = Filterbank(**found.filterbank.model_dump())
-        self.vocabulary, self.words, self.stack = Vocabulary("characters", found.tokens), found.words, found.stack
+        self.vocabulary, self.words = Vocabulary("characters", found.tokens), found.words
+        self.stack, self.densest = found.stack, found.densest
 
     def sizes(self) -> dict[str, Any]:
         bands = len(self.filterbank.mean)
@@ -184,5 +188,7 @@ class AutomaticSpeechRecognition(Transcribing[Utterance]):
         return text.lower() if self.lowercase else text
 
     def _fits(self, example: Utterance) -> bool:
-        steps = -(-int(len(example.samples) / example.rate / 0.01) // self.stack)
-        return feasible(steps, self._text(example))
+        return feasible(self._steps(example), self._text(example))
+
+    def _steps(self, example: Utterance) -> int:
+        return max(1, -(-int(len(example.samples) / example.rate / 0.01) // self.stack))
