@@ -1,7 +1,7 @@
 """Where in a recording, or in the picture of a line, each symbol was read: for `samoyed explain`, the server and the page.
 
-A symbol is emitted at the step where it is likeliest on the best path; its number is its logit there, less the blank's. Integrated gradients
-over what was given, from the training data's mean (recordings) or from blank paper (lines), and by how much the log-probability of all
+A symbol is emitted at the step where it is likeliest on the best path; its number is its logit there, less the blank's. Of a model that
+spells, it is the letter's logit, given those before it, less the end's. Integrated gradients over what was given, from the training data's mean (recordings) or from blank paper (lines), and by how much the log-probability of all
 that was read falls where a stretch is hidden. Legend: T steps, W places along the time axis, H bands or rows, K symbols.
 """
 
@@ -14,12 +14,15 @@ from torch.nn import functional
 
 from samoyed.errors import UsageError, printable
 from samoyed.explaining import attributing
+from samoyed.objectives import full
 from samoyed.reporting import why
-from samoyed.tasks import Picture
+from samoyed.tasks import Picture, _spelling
 
 INTEGRATED, HIDDEN = "integrated gradients", "occlusion"
 _STEPS = 32
 _SYMBOLS = 60  # of a reading that are told one by one
+Answers = Callable[[Tensor], Tensor]  # frames [B, ...] -> a number for each of K symbols [B, K], or for all [B]
+Asked = tuple[Tensor, Answers, Answers]  # symbols int64 [K], what is asked of each, and the log-probability of all
 
 
 class Reading(NamedTuple):
@@ -39,15 +42,24 @@ def of_reading(task: Any, model: nn.Module, example: Any, axis: int, picture: Ca
     model.eval()
     batch = type(rows := task.collate([example]))(*(tensor.to(task.device) for tensor in rows))
     given = batch.frames.float()
+    symbols, answers, nats = (_spelled if _spelling.spells(model) else _on_a_path)(task, model, batch)
+    shares = attributing.of_inputs(answers, given, torch.zeros_like(given), _STEPS)
+    if shares is None:
+        raise UsageError("this model has no gradients by what it reads", remedy="look at the report of the run")
+    maps = torch.stack([picture(part) for part in shares.parts.float().cpu()])  # [K, H, W]
+    falls = picture(hiding(nats, given, axis).float().cpu())
+    names = [task.vocabulary.tokens[i - 1] for i in symbols.tolist()]
+    return Reading(picture(given[0].cpu()), names, maps.sum(1), maps.sum(0), falls, shares.off)
+
+
+def _on_a_path(task: Any, model: nn.Module, batch: Any) -> Asked:
+    """What the best path emits."""
     with torch.no_grad():
         log_probs, lengths = task.forward(model, batch)
         path = log_probs[0, : int(lengths[0])].argmax(-1)
     found = _emitted(log_probs[0], path)[:_SYMBOLS]
-    if not found:
-        raise UsageError(
-            "nothing was read, so that there is nothing to explain", remedy="give another recording or picture"
-        )
-    steps, symbols = (torch.tensor(part, device=given.device) for part in zip(*found, strict=True))
+    _refuse_nothing(len(found))
+    steps, symbols = (torch.tensor(part, device=log_probs.device) for part in zip(*found, strict=True))
 
     def answers(frames: Tensor) -> Tensor:
         said, _ = task.forward(model, _with(batch, frames))
@@ -55,20 +67,41 @@ def of_reading(task: Any, model: nn.Module, example: Any, axis: int, picture: Ca
         chosen: Tensor = emitted.gather(-1, symbols.expand(len(frames), -1)[..., None])[..., 0] - emitted[..., 0]
         return chosen
 
-    shares = attributing.of_inputs(answers, given, torch.zeros_like(given), _STEPS)
-    if shares is None:
-        raise UsageError("this model has no gradients by what it reads", remedy="look at the report of the run")
-    maps = torch.stack([picture(part) for part in shares.parts.float().cpu()])  # [K, H, W]
-
     def nats(frames: Tensor) -> Tensor:
         said, many = task.forward(model, _with(batch, frames))
         labels = symbols.expand(len(frames), -1)
-        count = torch.full((len(frames),), len(symbols), device=given.device)
+        count = torch.full((len(frames),), len(symbols), device=said.device)
         return -functional.ctc_loss(said.transpose(0, 1), labels, many, count, reduction="none")
 
-    falls = picture(hiding(nats, given, axis).float().cpu())
-    names = [task.vocabulary.tokens[i - 1] for i in symbols.tolist()]
-    return Reading(picture(given[0].cpu()), names, maps.sum(1), maps.sum(0), falls, shares.off)
+    return symbols, answers, nats
+
+
+def _spelled(task: Any, model: Any, batch: Any) -> Asked:
+    """What a model that spells writes, and each letter given those before it."""
+    found = task.spelled(model, batch)
+    symbols = found.symbols[0, 0, : int(found.lengths[0, 0])][:_SYMBOLS]
+    _refuse_nothing(len(symbols))
+
+    def logits(frames: Tensor) -> Tensor:
+        targets = (symbols - 1).expand(len(frames), -1)
+        said: Tensor = full(model(*task.seen(_with(batch, frames)), targets))
+        return said
+
+    def chosen(values: Tensor) -> Tensor:
+        return values.gather(-1, (symbols - 1).expand(len(values), -1)[..., None])[..., 0]
+
+    def answers(frames: Tensor) -> Tensor:
+        said = logits(frames)
+        return chosen(said) - said[..., -1]
+
+    return symbols, answers, lambda frames: chosen(logits(frames).log_softmax(-1)).sum(1)
+
+
+def _refuse_nothing(symbols: int) -> None:
+    if not symbols:
+        raise UsageError(
+            "nothing was read, so that there is nothing to explain", remedy="give another recording or picture"
+        )
 
 
 @torch.no_grad()

@@ -7,10 +7,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from samoyed import samples
 from samoyed.decoding.ctc import Lexicon
 from samoyed.decoding.language import LanguageModel
 from samoyed.models.las import LAS
 from samoyed.tasks import _spelling
+from samoyed.tasks.automatic_speech_recognition import AutomaticSpeechRecognition
 
 FORMS: list[dict[str, Any]] = [
     {},
@@ -228,3 +230,27 @@ def test_in_training_the_speller_is_given_its_own_letters() -> None:
     model.train()
     assert torch.allclose(model(frames, lengths, targets), expected)
     assert not torch.allclose(right, expected)
+
+
+def test_what_is_spelled_is_explained() -> None:
+    """Shares of the spectrogram add up to each letter's logit less the end's, from the mean recording to this one."""
+    task = AutomaticSpeechRecognition(bands=12, augment=False)
+    examples = samples.load("synthetic_speech")[0][:8]
+    task.fit(examples)
+    torch.manual_seed(1)
+    model = LAS(**{k: v for k, v in task.sizes().items() if k != "num_bands"}, listener_size=6, hidden_size=8).eval()
+    with torch.no_grad():
+        model.output.bias[-1] = -1.0  # an untrained speller may end at once
+    found = task._why(model, examples[0])
+    batch = task.collate(examples[:1])
+    symbols = torch.tensor([task.vocabulary.index[s] for s in found.symbols])[None]
+    with torch.no_grad():
+        ends = [
+            model(frames, batch.lengths.long(), symbols)[0]
+            for frames in (batch.frames.float(), torch.zeros(batch.frames.shape))
+        ]
+    moved = [(e.gather(1, symbols.T)[:, 0] - e[:, -1]) for e in ends]
+    assert torch.allclose(found.each.sum(1), moved[0] - moved[1], atol=0.02)
+    told = task.explain(model, examples[0])
+    assert told["label"] == "".join(found.symbols)
+    assert all(0 <= s["at"] <= len(examples[0].samples) / 8000 + 0.03 for s in told["symbols"])
