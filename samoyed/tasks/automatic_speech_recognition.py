@@ -68,7 +68,7 @@ class AutomaticSpeechRecognition(Transcribing[Utterance]):
     model = "bilstm_ctc"
     inputs = ("frame_size", "num_bands")
     outputs = ("num_symbols",)
-    relearns = ("tokens", "words")
+    relearns = ("tokens", "words", "densest")
     inherits = ("bands", "stack", "lowercase")
     defaults: ClassVar[dict[str, Any]] = {
         "epochs": 20,
