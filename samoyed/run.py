@@ -212,6 +212,7 @@ def build(task: Task[Any, Any], form: catalog.Form, hyperparameters: dict[str, A
     except (RuntimeError, ValueError, ZeroDivisionError) as error:
         text = ", ".join(f"{name} {sizes[name]}" for name in form.sizes)
         raise UsageError(f"{form.name} cannot be built for {text}: {error}") from error
+    task.furnish(model)
     return model
 
 

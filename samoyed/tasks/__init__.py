@@ -144,6 +144,9 @@ class Task(ABC, Generic[E, B]):
     def sizes(self) -> dict[str, Any]:
         """What a model's constructor may ask for: a value for each of `inputs` and `outputs`."""
 
+    def furnish(self, model: nn.Module) -> None:
+        """Gives a model that was just built what this task learns beside it, as parameters. By default nothing."""
+
     def take_over(self, other: Any) -> bool:
         """After `fit`: takes from the task of a run whose weights are begun with what those weights rely on; whether the answers
         are the same. Raises UsageError where weights say nothing without what was learned beside them, and for settings that contradict

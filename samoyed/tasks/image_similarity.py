@@ -24,7 +24,7 @@ from samoyed.settings import Count, Positive
 from samoyed.sources import Source
 from samoyed.splitting import by_identity
 from samoyed.stored import Stored
-from samoyed.tasks import Metric, Picture, Split, _matching, _seeing
+from samoyed.tasks import Metric, Picture, Split, _matching, _proxies, _seeing
 from samoyed.tasks._known import Known, KnownState
 from samoyed.tasks._pictures import Images, PictureTask, natural, sizes_found
 
@@ -38,6 +38,7 @@ class State(Stored):
 
     pixels: PixelsState
     augment: list[str]
+    identities: list[int] = []
     threshold: Annotated[float, Ge(-1), Le(1)]
     known: KnownState
 
@@ -60,8 +61,9 @@ class ImageSimilarity(PictureTask):
         embedding_size: Numbers of an embedding.
         loss: supcon draws all pictures of an identity in the batch together (Khosla 2020), prototypes each to the mean of the
             others (Snell 2017), triplet keeps others further off than them by a margin (Schroff 2015), contrastive is the Siamese
-            network's (Hadsell 2006).
-        temperature: Of supcon and prototypes: the smaller, the more the hardest pairs count.
+            network's (Hadsell 2006); proxy_anchor and proxy_nca learn a point for each identity, to which its pictures are drawn (Kim
+            2020, Movshovitz-Attias 2017).
+        temperature: Of supcon, prototypes and proxy_nca: the smaller, the more the hardest pairs count.
         margin: Of triplet.
         augment: What is done to training pictures, as in image-classification; auto is light for colour pictures and none for
             grey ones, and never mirrors identities named by numbers or single letters.
@@ -92,7 +94,7 @@ class ImageSimilarity(PictureTask):
         *,
         image_size: Count | None = None,
         embedding_size: Count = 64,
-        loss: Literal["supcon", "prototypes", "triplet", "contrastive"] = "supcon",
+        loss: Literal["supcon", "prototypes", "triplet", "contrastive", "proxy_anchor", "proxy_nca"] = "supcon",
         temperature: Positive = 0.1,
         margin: Positive = 0.2,
         augment: tuple[
@@ -106,7 +108,7 @@ class ImageSimilarity(PictureTask):
         self.image_size, self.embedding_size, self.loss = image_size, embedding_size, loss
         self.temperature, self.margin = temperature, margin
         self.augment, self.augment_strength, self.test_views = augment, augment_strength, test_views
-        self.threshold = 0.0
+        self.threshold, self.identities = 0.0, list[int]()
         self.known = Known.none(embedding_size)
         self._seen: list[Image] = []
 
@@ -132,9 +134,7 @@ class ImageSimilarity(PictureTask):
         ]
         both = names[0] & names[2]
         if both:
-            lines.append(
-                ("note", f"{len(both)} identities of the test are learned from too: it says little of new ones")
-            )
+            lines.append(("note", f"{len(both)} identities of the test are learned from too, and are no new ones"))
         if self.augmentation.kinds:
             lines.append(("each epoch", "; ".join(f"{kind}: {KINDS[kind]}" for kind in self.augmentation.kinds)))
         return lines
@@ -147,6 +147,7 @@ class ImageSimilarity(PictureTask):
                 where=Path(examples[0].origin).parent,
                 remedy="give at least two identities, with two pictures or more of each",
             )
+        self.identities = sorted(map(_number, counts)) if self.loss in _proxies.KINDS else []
         self.pixels = Pixels.learn([e.pixels for e in examples], self.image_size)
         self.deform_by(chosen(self.augment, self.pixels.channels, list(counts)))
 
@@ -159,6 +160,7 @@ class ImageSimilarity(PictureTask):
         return {
             "pixels": self.pixels.state(),
             "augment": list(self.augmentation.kinds),
+            "identities": self.identities,
             "threshold": self.threshold,
             "known": self.known.state(),
         }
@@ -166,6 +168,7 @@ class ImageSimilarity(PictureTask):
     def restore(self, state: dict[str, Any]) -> None:
         found = State.model_validate(state)
         self.pixels, self.threshold = Pixels(**found.pixels.model_dump()), found.threshold
+        self.identities = found.identities
         if not set(found.augment) <= set(KINDS):
             raise ValueError(f"pictures cannot be deformed by {sorted(set(found.augment) - set(KINDS))}")
         self.deform_by(found.augment)
@@ -175,6 +178,10 @@ class ImageSimilarity(PictureTask):
         shape = (self.pixels.channels, self.pixels.height, self.pixels.width)
         size = self.embedding_size
         return {"image_shape": shape, "input_shape": shape, "num_classes": size, "output_size": size}
+
+    def furnish(self, model: nn.Module) -> None:
+        if self.loss in _proxies.KINDS:
+            _proxies.furnish(model, len(self.identities), self.embedding_size)
 
     def collate(self, examples: Sequence[Image]) -> Images:
         labels = torch.tensor([_number(str(e.label)) for e in examples], dtype=torch.int64)
@@ -200,6 +207,10 @@ class ImageSimilarity(PictureTask):
 
     def objective(self, model: nn.Module, batch: Images) -> Mean:
         made = functional.normalize(model(self.pixels.normalise(batch.images)).float(), dim=1)
+        if self.loss in _proxies.KINDS:
+            place = torch.searchsorted(torch.tensor(self.identities, device=made.device), batch.labels)
+            proxies: Any = model.proxies
+            return _proxies.proxy_loss(self.loss, made, proxies, place, self.temperature)
         return likeness_loss(self.loss, made, batch.labels, self.temperature, self.margin)
 
     @property

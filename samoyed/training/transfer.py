@@ -41,8 +41,9 @@ def take_over(plan: Plan, task: Task[Any, Any], model: nn.Module, run: Run, keep
 
     Raises UsageError where a weight that should be taken has another shape here.
     """
-    cut = set() if keep_head else head(task, plan.model_form, plan.settled["model"])
     theirs, mine = run.model.state_dict(), model.state_dict()
+    cut = set() if keep_head else head(task, plan.model_form, plan.settled["model"])
+    cut |= set(mine) - _bare(task, plan.model_form, plan.settled["model"])
     taken: dict[str, Tensor] = {}
     for name, tensor in mine.items():
         if name in cut:
@@ -85,6 +86,14 @@ def head(task: Task[Any, Any], form: catalog.Form, settings: Mapping[str, Any]) 
             made: nn.Module = form.load()(**given, **settings)
             shapes.append({name: tensor.shape for name, tensor in made.state_dict().items()})
     return {name for name, shape in shapes[0].items() if shapes[1][name] != shape}
+
+
+def _bare(task: Task[Any, Any], form: catalog.Form, settings: Mapping[str, Any]) -> set[str]:
+    """The names of a model's own weights, without what its task learns beside it."""
+    sizes = task.sizes()
+    with torch.device("meta"):
+        made: nn.Module = form.load()(**{k: sizes[k] for k in form.sizes}, **settings)
+    return set(made.state_dict())
 
 
 def depths(model: nn.Module) -> dict[str, int]:

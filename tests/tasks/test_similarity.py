@@ -20,9 +20,9 @@ from samoyed.examples import Image
 from samoyed.objectives import likeness_loss
 from samoyed.run import Run, build
 from samoyed.splitting import by_identity
-from samoyed.tasks import Metric, _matching
+from samoyed.tasks import Metric, _matching, _proxies
 from samoyed.tasks._pictures import Images
-from samoyed.tasks.image_similarity import ImageSimilarity
+from samoyed.tasks.image_similarity import ImageSimilarity, _number
 from samoyed.training.evaluation import evaluate, pool
 
 
@@ -33,6 +33,48 @@ def embeddings(count: int = 9, size: int = 4, kinds: int = 3, seed: int = 0) -> 
 
 
 # The losses, against their equations in loops
+
+
+@pytest.mark.parametrize("kind", _proxies.KINDS)
+def test_losses_with_proxies_are_their_equations(kind: str) -> None:
+    z, y = embeddings(9, 4, 3)
+    proxies = torch.randn(5, 4, dtype=torch.float64)  # two of identities that are not in the batch
+    p = [row / row.norm() for row in proxies]
+    drawn, pushed, own = [], [], []
+    for k in range(5):
+        near = [z[a] @ p[k] for a in range(9)]
+        mine = [(-32 * (near[a] - 0.1)).exp() for a in range(9) if y[a] == k]
+        drawn += [(1 + sum(mine)).log()] if mine else []
+        pushed.append((1 + sum((32 * (near[a] + 0.1)).exp() for a in range(9) if y[a] != k)).log())
+    for a in range(9):
+        scores = torch.stack([z[a] @ row for row in p]) / 0.1
+        own.append(-(scores.exp() / scores.exp().sum()).log()[y[a]])
+    expected = sum(drawn) / 3 + sum(pushed) / 5 if kind == "proxy_anchor" else sum(own) / 9
+    assert float(_proxies.proxy_loss(kind, z, proxies, y).value()) == pytest.approx(float(expected), rel=1e-9)
+    raw = proxies.clone().requires_grad_()
+    assert torch.autograd.gradcheck(lambda x: _proxies.proxy_loss(kind, z, x, y).total, (raw,))
+
+
+@pytest.mark.parametrize("kind", _proxies.KINDS)
+def test_proxies_are_learned_saved_and_cut(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = samples.load
+    monkeypatch.setattr(samples, "load", lambda name: (whole(name)[0][:320], whole(name)[1]))
+    monkeypatch.setattr(ImageSimilarity, "pictures", lambda *given: [])
+    made = {"loss": kind, "embedding_size": 16, "batch_size": 16, "quiet": True, "execution": "plain"}
+    run = samoyed.train("image-similarity", out=tmp_path / "a", epochs=4, **made)
+    again = Run.load(run.path)
+    assert torch.equal(again.model.proxies, run.model.proxies)  # type: ignore[arg-type]
+    assert len(again.model.proxies) == len(run.task.identities) > 1  # type: ignore[attr-defined, arg-type]
+    rows = run.task.collate([e for e in whole("typefaces")[0][:320] if _number(str(e.label)) in run.task.identities])  # type: ignore[attr-defined]
+    with torch.no_grad():
+        near = run.task.embeddings(run.model, rows.images) @ functional.normalize(run.model.proxies, dim=1).T  # type: ignore[attr-defined, arg-type]
+    own = rows.labels[:, None] == torch.tensor(run.task.identities)  # type: ignore[attr-defined]
+    assert float(near[own].mean()) > float(near[~own].mean()) + 0.1
+    example = whole("typefaces")[0][0]
+    assert again.predict(example) == run.predict(example)
+    monkeypatch.setattr(samples, "load", lambda name: (whole(name)[0][320:600], whole(name)[1]))
+    other = samoyed.train("image-similarity", out=tmp_path / "b", max_steps=1, from_run=run.path, **made)
+    assert set(other.task.identities).isdisjoint(run.task.identities)  # type: ignore[attr-defined]
 
 
 def supcon(z: torch.Tensor, y: torch.Tensor) -> list[torch.Tensor]:
