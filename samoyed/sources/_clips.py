@@ -63,6 +63,8 @@ def _kept(file: Path | bytes, count: int, longest_side: int) -> _Kept:
             raise Unreadable("empty file")
         if kind and not (kind == "WEBP" and data[8:12] != b"WEBP"):
             return _animation(file, kind, count, longest_side)
+        if isinstance(file, Path) and file.suffix.lower() in ANIMATED:
+            raise Unreadable("damaged: it does not begin as a GIF, WebP or PNG does")
         return _video(file, count, longest_side)
     except Unreadable:
         raise

@@ -141,11 +141,16 @@ def test_what_is_missing_or_beyond_the_end_is_skipped_and_named(tmp_path: Path) 
         folder(tmp_path / str(i), 2)
         rows.append(f"{i},0,{1 + i % 2},x")
     path = tmp_path / "all.csv"
-    path.write_text("\n".join([*rows, "gone,0,1,x", "7,2,3,late"]))
+    (tmp_path / "broken.gif").write_text("no clip")
+    path.write_text("\n".join([*rows, "gone,0,1,x", "broken.gif,0,1,x", "7,2,3,late"]))
     (source,) = open_splits("TaggedClip", path, OPTIONS).values()
     assert len(list(source.examples())) == 29
     why = [d.why for d in source.damaged]
-    assert why == ["'late' begins at 2, and the clip ends at 2 frames", "there is no such file"]
+    assert why == [
+        "'late' begins at 2, and the clip ends at 2 frames",
+        "there is no such file",
+        "damaged: it does not begin as a GIF, WebP or PNG does",
+    ]
 
 
 def test_moments_are_seconds_or_clocks() -> None:
