@@ -12,6 +12,7 @@ coupled gates or without a forget gate, layer normalisation, and both resets of 
 | build.py, library.py | the C compiled, when Samoyed is installed or when it is first used |
 | kernel.py, normed.py, calls.py, layer.py | the C as PyTorch operators |
 | gpu.py, triton_cells.py | the same operators on GPUs, in Triton, for the cells that cuDNN lacks |
+| whole.py, whole_steps.py, products.h, whole.h | products and whole sequences with int8 matrices, forward only, on the CPU |
 | stack.py | layers, directions, lengths, and which of these computes |
 | layers.py | RNN, LSTM and GRU |
 """
