@@ -7,6 +7,7 @@ checks all of it, and executes nothing that is in it.
 
 import inspect
 import json
+from collections.abc import Iterator
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -146,18 +147,33 @@ class Run:
     def generate(self, beginning: str = "", **options: Any) -> dict[str, Any]:
         """Writes on from `beginning`, or writes it by hand: options are those of the task's `answer`, such as length, temperature
         and seed. Raises UsageError for other tasks and other options."""
-        task = self.config["task"]
         if not self.task.generates:
-            raise UsageError(f"a run of {task} writes no text", remedy="use predict")
-        known = list(inspect.signature(self.task.answer).parameters)[2:]
-        other = next((name for name in options if name not in known), None)
-        if other is not None:
-            raise UsageError(f"a run of {task} has no option {other!r}", remedy=f"it has {', '.join(known)}")
+            raise UsageError(f"a run of {self.config['task']} writes no text", remedy="use predict")
+        self._check_options(options)
         with torch.inference_mode():
             try:
                 return self.task.answer(self.model, self.task.read(beginning), **options)
             except ValueError as error:
                 raise UsageError(str(error)) from error
+
+    def stream(self, raw: Any, **options: Any) -> Iterator[str]:
+        """The text of an answer in pieces, each as soon as it is found; joined they are what `generate` writes on, or the text that
+        `predict` gives. Options are `generate`'s. Raises DataError, and UsageError where the task's answers come whole."""
+        stream = getattr(self.task, "stream", None)
+        if stream is None:
+            task = self.config["task"]
+            raise UsageError(f"answers of {task} come whole, not piece by piece", remedy="use predict or generate")
+        self._check_options(options)
+        pieces: Iterator[str] = stream(self.model, self.task.read(raw), **options)
+        return _pieces(pieces)
+
+    def _check_options(self, options: dict[str, Any]) -> None:
+        """Raises UsageError for an option that the task's `answer` does not have."""
+        known = list(inspect.signature(self.task.answer).parameters)[2:]
+        other = next((name for name in options if name not in known), None)
+        if other is not None:
+            task, remedy = self.config["task"], f"it has {', '.join(known)}" if known else "leave it out"
+            raise UsageError(f"a run of {task} has no option {other!r}", remedy=remedy)
 
     def write(self, answer: dict[str, Any], path: str | PathLike[str]) -> Path:
         """Writes an answer into a file of the kind that its name says, such as .svg. Raises UsageError where there is none."""
@@ -258,3 +274,11 @@ def _checked(form: catalog.Form, given: dict[str, Any]) -> dict[str, Any]:
     """A stored run's settings, held against the signature like any other input."""
     known = form.settings
     return {name: settings.check(name, known[name].annotation, value) for name, value in given.items()}
+
+
+def _pieces(found: Iterator[str]) -> Iterator[str]:
+    """The same; what an option out of its range raises is a UsageError."""
+    try:
+        yield from found
+    except ValueError as error:
+        raise UsageError(str(error)) from error

@@ -8,6 +8,7 @@ import typer
 
 import samoyed
 from samoyed.cli.common import Json, RunPath
+from samoyed.errors import UsageError
 from samoyed.saying import give, to_stderr
 
 Host = Annotated[str, typer.Option("--host", help="The address to listen at. Others than this machine need a token.")]
@@ -152,15 +153,38 @@ def generate(
         float | None, typer.Option(min=0, max=100, help="Of handwriting: more is neater; default 0.5.")
     ] = None,
     seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Of the draws.")] = 0,
+    stream: Annotated[bool, typer.Option("--stream", help="Print each piece as soon as it is found.")] = False,
     out: Out = None,
     json_: Json = False,
 ) -> None:
-    """Write on from a beginning with a text-generation run, or write a text by hand with a handwriting-synthesis run."""
+    """Write on from a beginning with a text-generation run, or write a text by hand with a handwriting-synthesis run.
+
+    With --stream a translation run says its answer too, piece by piece.
+    """
     opened = samoyed.load(run)
     said = {"length": length, "temperature": temperature, "top_k": top_k, "top_p": top_p, "bias": bias, "seed": seed}
     given = {name: value for name, value in said.items() if value is not None}
+    if stream:
+        if out is not None or json_:
+            raise UsageError("--stream prints pieces alone", remedy="leave out --out and --json")
+        print_pieces(opened, beginning, given)
+        return
     answer = opened.generate(beginning, **{**opened.task.generates, **given})
     give_answers(opened, run, [answer], out, json_)
+
+
+def print_pieces(opened: Any, beginning: str, given: dict[str, Any]) -> None:
+    """Prints what is written as it comes: after the beginning, where it goes on from that."""
+    if opened.task.generates:
+        given = {**opened.task.generates, **given}
+    else:  # a search is the same each time
+        given.pop("seed", None)
+    pieces = opened.stream(beginning, **given)
+    typer.echo(beginning if opened.task.generates else "", nl=False)
+    for piece in pieces:
+        typer.echo(piece, nl=False)
+        sys.stdout.flush()
+    typer.echo()
 
 
 def add(app: typer.Typer) -> None:
@@ -177,5 +201,6 @@ def add(app: typer.Typer) -> None:
     app.command(epilog="**Example**\n\nsamoyed export runs/image-classification/1 --onnx --int8")(export)
     app.command(
         epilog='**Examples**\n\nsamoyed generate runs/text-generation/1 "To be" --length 400 --temperature 0.7\n\n'
+        'samoyed generate runs/translation/1 "A man is riding a horse." --stream\n\n'
         'samoyed generate runs/handwriting-synthesis/1 "samoyed" --bias 1 --out samoyed.svg'
     )(generate)

@@ -1,6 +1,7 @@
 """Drawing the next token: temperature, top-k, nucleus; greedy at temperature 0. Legend: B batch, T time, V vocabulary."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import Any
 
 import torch
@@ -80,20 +81,39 @@ def continue_texts(
     """
     if length < 0:
         raise ValueError(f"length is {length}; it is at least 0")
-    draw = generator(seed)
+    logits, state = read(model, beginnings)
+    drawn = list(islice(draw_tokens(model, logits, state, temperature, top_k, top_p, seed), length))
+    return torch.cat(drawn, 1) if drawn else beginnings[0].new_empty(len(beginnings), 0), logits.softmax(-1)
+
+
+@torch.no_grad()
+def read(model: nn.Module, beginnings: Sequence[Tensor]) -> tuple[Tensor, Any]:
+    """B beginnings int64 [T_b], each read alone -> (logits [B, V] of what follows, the state after)."""
     ends = [model(beginning[None], None) for beginning in beginnings]
     logits = torch.cat([logits[:, -1] for logits, _ in ends])
-    state = _together([state for _, state in ends], int(getattr(model, "state_axis", 0)))
-    following = logits.softmax(-1)
-    written: list[Tensor] = []
-    for _ in range(length):
+    return logits, _together([state for _, state in ends], int(getattr(model, "state_axis", 0)))
+
+
+@torch.no_grad()
+def draw_tokens(
+    model: nn.Module,
+    logits: Tensor,
+    state: Any,
+    temperature: float = 1.0,
+    top_k: int | None = None,
+    top_p: float | None = None,
+    seed: int = 0,
+) -> Iterator[Tensor]:
+    """What follows logits [B, V] and a state, token after token, without an end: int64 [B, 1] each. A step is computed when its token
+    is asked for."""
+    draw = generator(seed)
+    while True:
         probs = distribution(logits, temperature, top_k, top_p)
         noise = torch.empty(probs.shape[1]).exponential_(generator=draw).to(probs)
         tokens = (probs / noise).argmax(-1, keepdim=True)
-        written.append(tokens)
+        yield tokens
         step, state = model(tokens, state)
         logits = step[:, -1]
-    return torch.cat(written, 1) if written else beginnings[0].new_empty(len(beginnings), 0), following
 
 
 def _together(states: list[Any], axis: int) -> Any:

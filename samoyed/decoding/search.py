@@ -6,7 +6,7 @@ of the next. All sentences and all hypotheses of each advance together; there is
 Legend: B sentences, K hypotheses of each (beams), N kept answers, V vocabulary, S source positions, T tokens.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import torch
@@ -40,6 +40,14 @@ class Hypotheses(NamedTuple):
     lengths: Tensor
     log_probs: Tensor
     scores: Tensor
+
+
+class Standing(NamedTuple):
+    """A beam search after a step: the answers found so far, and the hypotheses that go on: tokens [B, K, T] and log_probs [B, K]."""
+
+    found: Hypotheses
+    tokens: Tensor
+    alive: Tensor
 
 
 def along(state: State, change: Callable[[Tensor], Tensor]) -> State:
@@ -124,6 +132,27 @@ def beam(
 
     Raises ValueError for a width or n_best below 1, n_best above the width, or a negative penalty.
     """
+    given = {"length_penalty": length_penalty, "coverage_penalty": coverage_penalty, "source_mask": source_mask}
+    for last in beaming(step, state, begin, end, longest, width=width, n_best=n_best, exact=exact, **given):  # type: ignore[arg-type]
+        found = last.found
+    return found._replace(tokens=found.tokens[..., : max(1, int(found.lengths.max()))])
+
+
+def beaming(
+    step: Step,
+    state: State,
+    begin: int,
+    end: int,
+    longest: Tensor,
+    *,
+    width: int = 5,
+    n_best: int = 1,
+    length_penalty: float = 0.0,
+    coverage_penalty: float = 0.0,
+    source_mask: Tensor | None = None,
+    exact: bool = False,
+) -> Iterator[Standing]:
+    """`beam`, step by step: how it stands after each, the last being its end."""
     if not 1 <= n_best <= width:
         raise ValueError(f"width is {width} and n_best {n_best}; both are at least 1, and n_best is at most width")
     if length_penalty < 0 or coverage_penalty < 0:
@@ -169,9 +198,24 @@ def beam(
         last = token
         furthest = longest if exact else longest.clamp(max=time + 2)
         bound = alive.amax(1) / _length(furthest, length_penalty)  # log p only falls
-        if bool(((found.scores[:, -1] >= bound) & (leader < 0)).all()):
-            break
-    return found._replace(tokens=found.tokens[..., : max(1, int(found.lengths.max()))])
+        over = bool(((found.scores[:, -1] >= bound) & (leader < 0)).all())
+        yield Standing(found, history[..., : time + 1], alive)
+        if over:
+            return
+
+
+def settled(standing: Standing) -> Tensor:
+    """The tokens int64 [T] with which every answer to the first sentence that may still win begins."""
+    may: list[Tensor] = [
+        tokens for tokens, p in zip(standing.tokens[0], standing.alive[0], strict=True) if p > -torch.inf
+    ]
+    if float(standing.found.scores[0, 0]) > -torch.inf:
+        may.append(standing.found.tokens[0, 0, : int(standing.found.lengths[0, 0])])
+    if not may:
+        return standing.tokens[0, 0, :0]
+    least = min(len(tokens) for tokens in may)
+    alike = torch.stack([tokens[:least] == may[0][:least] for tokens in may]).all(0)
+    return may[0][: int(alike.int().cumprod(0).sum())]
 
 
 def _keep_leader(

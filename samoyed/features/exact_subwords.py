@@ -6,6 +6,7 @@ The character with which sentencepiece marks spaces is always written as bytes. 
 
 import base64
 import binascii
+import codecs
 import io
 import re
 from collections.abc import Iterable, Iterator
@@ -101,6 +102,15 @@ class ExactSubwords:
     def text(self, indices: Tensor) -> str:
         """int64 [T] -> text; bytes that are no character become the replacement character."""
         return b"".join(self._bytes[i] for i in indices.tolist()).decode("utf-8", "replace")
+
+    def pieces(self, indices: Iterable[int]) -> Iterator[str]:
+        """Tokens, as they come -> their texts, which joined are `text` of all; a character comes with the last of its bytes."""
+        decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        for i in indices:
+            if piece := decoder.decode(self._bytes[i]):
+                yield piece
+        if rest := decoder.decode(b"", final=True):
+            yield rest
 
 
 def _bytes_of(piece: str) -> bytes:

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import torch
 from torch import Tensor
@@ -58,3 +58,7 @@ class Vocabulary:
     def text(self, indices: Tensor) -> str:
         """int64 [T] -> text."""
         return "".join(self.tokens[i] for i in indices.tolist())
+
+    def pieces(self, indices: Iterable[int]) -> Iterator[str]:
+        """Tokens, as they come -> their texts, which joined are `text` of all."""
+        return (self.tokens[i] for i in indices)

@@ -10,6 +10,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import HTTPException, RequestValidationError
 from starlette.exceptions import HTTPException as StarletteException
 from starlette.requests import ClientDisconnect
+from starlette.responses import StreamingResponse
 
 import samoyed
 from samoyed import received
@@ -18,6 +19,7 @@ from samoyed.serving.answering import Answering
 from samoyed.serving.guard import Cut
 from samoyed.serving.limits import Limits
 from samoyed.serving.replies import Reply, refusal
+from samoyed.serving.streaming import Streaming
 from samoyed.serving.waiting import Queue, Refused
 
 PAGE = {
@@ -49,7 +51,7 @@ def application(run: Run, limits: Limits | None = None) -> tuple[FastAPI, Queue]
         title=f"Samoyed: {run.config['task']}", description=about, version=samoyed.__version__, lifespan=life,
         docs_url=None, redoc_url=None,  # their pages would load scripts from other hosts
     )  # fmt: skip
-    facts = describe(run, answering, limits)
+    facts, streaming = describe(run, answering, limits), Streaming(answering, limits.streams)
 
     @app.post("/predict", summary="The answer to one example", openapi_extra=_body(run, facts), responses=_errors())
     async def predict(request: Request) -> Response:
@@ -76,6 +78,17 @@ def application(run: Run, limits: Limits | None = None) -> tuple[FastAPI, Queue]
         body = await request.body()
         return _response(await asyncio.to_thread(answering.explain, body, request.headers.get("content-type", "")))
 
+    @app.post(
+        "/stream", summary="The text of an answer, piece by piece, as server-sent events",
+        openapi_extra=_body(run, facts), responses=_errors(),
+    )  # fmt: skip
+    async def stream(request: Request) -> Response:
+        body = await request.body() if streaming.can else b""
+        begun = await asyncio.to_thread(streaming.begin, body, request.headers.get("content-type", ""))
+        if isinstance(begun, Reply):
+            return _response(begun)
+        return StreamingResponse(begun, media_type="text/event-stream")
+
     @app.get("/describe", summary="What is served: task, model, what to send, how well it does")
     async def tell() -> dict[str, Any]:
         return facts
@@ -94,7 +107,7 @@ def application(run: Run, limits: Limits | None = None) -> tuple[FastAPI, Queue]
 
     @app.exception_handler(StarletteException)
     async def plainly(request: Request, error: HTTPException) -> Response:
-        known = "there are POST /predict, POST /explain, GET /describe, /health, /load, /openapi.json"
+        known = "there are POST /predict, /explain and /stream, GET /describe, /health, /load, /openapi.json"
         return _response(refusal(error.status_code, str(error.detail).lower(), known))
 
     @app.exception_handler(Cut)
@@ -129,6 +142,7 @@ def describe(run: Run, answering: Answering, limits: Limits) -> dict[str, Any]:
         "sizes": {name: value for name, value in task.sizes().items() if isinstance(value, int | tuple)},
         "dark": _dark(run),
         "explains": hasattr(task, "explain"),
+        "streams": hasattr(task, "stream"),
         "metrics": run.metrics.get("test", {}),
         "parameters": run.parameters,
         "most_bytes": limits.body,

@@ -17,6 +17,7 @@ class Limits:
     grace: Time that requests in flight have to end after a signal.
     most_option: The largest whole number that a request may set, such as the length of a text.
     connections: Connections that are open at once.
+    streams: Answers that are sent piece by piece at once; they take turns with the model, token by token.
     """
 
     body: int = 16 * 2**20
@@ -30,3 +31,4 @@ class Limits:
     grace: float = 10.0
     most_option: int = 2000
     connections: int = 2000
+    streams: int = 16

@@ -26,6 +26,7 @@ from samoyed.tasks import Metric, Picture, Split, Task, _why_words
 from samoyed.tasks._cache import Cache
 from samoyed.tasks._carried import along, in_parts
 from samoyed.tasks._ngrams import pictures
+from samoyed.tasks._streams import continuation
 from samoyed.tasks._tokens import Tokens, as_tokens
 
 _UNITS = {"characters": "character", "words": "word", "subwords": "subword"}
@@ -82,6 +83,7 @@ class TextGeneration(Task[Text, Tokens]):
     watch = "loss"
     unit = "tokens"
     generates: ClassVar[dict[str, Any]] = {"length": 400, "temperature": 0.8}
+    stream = continuation
 
     def __init__(
         self,
@@ -123,12 +125,8 @@ class TextGeneration(Task[Text, Tokens]):
         lines = sum(t.count("\n") for t in texts)
         seen = sorted({c for t in texts for c in set(t)})
         shown = "".join(c for c in seen if c.isprintable())[:60]
-        return [
-            (
-                "text",
-                f"{sum(map(len, texts)):,} characters in {lines:,} lines; {len(seen)} different, among them {shown}",
-            )
-        ]
+        size = f"{sum(map(len, texts)):,} characters in {lines:,} lines"
+        return [("text", f"{size}; {len(seen)} different, among them {shown}")]
 
     def count(self, examples: Sequence[Text]) -> str:
         return f"{sum(len(e.text) for e in examples):,} characters"
@@ -243,8 +241,8 @@ class TextGeneration(Task[Text, Tokens]):
         seed: int = 0,
     ) -> dict[str, Any]:
         """The continuation of a text by `length` tokens, and the likeliest next tokens at its end."""
-        drawn: dict[str, Any] = {"top_k": top_k, "top_p": top_p, "seed": seed}
-        return self.answers(model, [example], length=length, temperature=temperature, **drawn)[0]
+        given = {"length": length, "temperature": temperature, "top_k": top_k, "top_p": top_p, "seed": seed}
+        return self.answers(model, [example], **given)[0]  # type: ignore[arg-type]
 
     def answers(
         self, model: nn.Module, examples: Sequence[Text], *, length: int = 200, temperature: float = 0.8, **drawn: Any

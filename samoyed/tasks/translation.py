@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from samoyed import batching
-from samoyed.decoding.search import Hypotheses, Scored, beam, greedy
+from samoyed.decoding.search import Hypotheses, Scored, Step, beam, greedy
 from samoyed.errors import DataError, UsageError, require, shown
 from samoyed.examples import Pair
 from samoyed.features import sentences
@@ -30,6 +30,7 @@ from samoyed.tasks._pairs import (
     padded,
     statistics,
 )
+from samoyed.tasks._streams import translated
 
 _LETTERS = 10  # what counts as a word in a text without spaces
 
@@ -69,6 +70,7 @@ class Translation(Task[Pair, Pairs]):
     inputs = ("source_vocab_size",)
     outputs = ("target_vocab_size",)
     taught = True
+    stream = translated
     defaults: ClassVar[dict[str, Any]] = {
         "epochs": 20,
         "batch_size": 32,
@@ -98,9 +100,8 @@ class Translation(Task[Pair, Pairs]):
         self.source, self.target, self.tokens = source, target, tokens
         self.vocab_limit = vocab_limit or {"subwords": 8_000, "words": 30_000, "characters": None}[tokens]
         self.max_words, self.label_smoothing = max_words, label_smoothing
-        self.beam_width, self.replace_unknown = beam_width, replace_unknown
+        self.left_out, self.beam_width, self.replace_unknown = 0, beam_width, replace_unknown
         self.length_penalty, self.coverage_penalty = length_penalty, coverage_penalty
-        self.left_out = 0
 
     def source_options(self) -> dict[str, Any]:
         return {"source": self.source, "target": self.target}
@@ -191,6 +192,16 @@ class Translation(Task[Pair, Pairs]):
     @torch.no_grad()
     def search(self, model: Any, batch: Pairs, n_best: int = 1) -> Hypotheses:
         """The likeliest answers to each source, by beam search."""
+        step, state, end, longest, mask = self.started(model, batch)
+        if self.beam_width == n_best == 1:
+            return greedy(step, state, end, end, longest)
+        return beam(
+            step, state, end, end, longest, width=max(self.beam_width, n_best), n_best=n_best,
+            length_penalty=self.length_penalty, coverage_penalty=self.coverage_penalty, source_mask=mask,
+        )  # fmt: skip
+
+    def started(self, model: Any, batch: Pairs) -> tuple[Step, Any, int, Tensor, Tensor]:
+        """What a search begins with: a step, the state, the end's token, the most tokens, and the mask of the source."""
         lengths = batch.source_lengths.long()
         memory, state = model.encode(batch.sources.long(), lengths)
         end, longest = len(self.vocabularies[1]), (2 * self.ratio * lengths).long() + 10
@@ -199,12 +210,7 @@ class Translation(Task[Pair, Pairs]):
             logits, state, attention = model.step(tokens, state, memory)
             return Scored(full(logits).log_softmax(-1), state, attention)
 
-        if self.beam_width == 1 and n_best == 1:
-            return greedy(step, state, end, end, longest)
-        return beam(
-            step, state, end, end, longest, width=max(self.beam_width, n_best), n_best=n_best,
-            length_penalty=self.length_penalty, coverage_penalty=self.coverage_penalty, source_mask=memory.mask,
-        )  # fmt: skip
+        return step, state, end, longest, memory.mask
 
     def texts(self, found: Hypotheses, n: int = 0) -> list[str]:
         """The n-th answers as texts."""

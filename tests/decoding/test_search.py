@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from samoyed.decoding.search import Hypotheses, Scored, beam, greedy, sample
+from samoyed.decoding.search import Hypotheses, Scored, beam, beaming, greedy, sample, settled
 
 END = 0
 VOCABULARY = 4
@@ -164,3 +164,22 @@ def test_senseless_settings_are_refused(given: dict[str, Any]) -> None:
     step, start = chain(0, 1)
     with pytest.raises(ValueError, match="at least"):
         beam(step, start, END, END, torch.tensor([3]), **given)
+
+
+@pytest.mark.parametrize("penalty", [0.0, 1.0])
+def test_what_is_settled_is_how_the_answer_begins(penalty: float) -> None:
+    """After every step of 40 searches: what is settled grows, and the answer begins with it; at the end it is the answer."""
+    early = 0
+    for seed in range(40):
+        step, start = chain(seed, 1, order=3.0)
+        given: Any = {"width": 3, "length_penalty": penalty}
+        answer = beam(step, start, END, END, torch.tensor([12]), **given)
+        right = answer.tokens[0, 0, : int(answer.lengths[0, 0])].tolist()
+        before: list[int] = []
+        for standing in beaming(step, start, END, END, torch.tensor([12]), **given):
+            said = settled(standing).tolist()
+            assert right[: len(said)] == said
+            assert said[: len(before)] == before
+            early += 0 < len(said) < len(right)
+            before = said
+    assert early > 20  # something is said before the end

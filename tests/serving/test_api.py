@@ -192,3 +192,34 @@ def test_a_forecast_is_explained(run_of: Callable[[str], Run], serving: Any) -> 
         assert any(part["weight"] for part in found["parts"])
         assert found["sentence"]
         assert served.client.get("/describe").json()["explains"] is True
+
+
+def events_of(response: Any) -> list[dict[str, Any]]:
+    """The values of server-sent events."""
+    return [json.loads(line.removeprefix("data: ")) for line in response.text.split("\n\n") if line]
+
+
+def test_a_text_is_sent_piece_by_piece(run_of: Callable[[str], Run], serving: Any) -> None:
+    run = run_of("text-generation")
+    with serving(run) as served:
+        assert served.client.get("/describe").json()["streams"] is True
+        asked = {"text": "abc", "options": {"length": 30, "temperature": 0.5, "seed": 3}}
+        response = served.client.post("/stream", json=asked)
+        assert response.headers["content-type"].startswith("text/event-stream")
+        events = events_of(response)
+        assert events[-1] == {"done": True}
+        assert len(events) == 31
+        written = "".join(e["text"] for e in events[:-1])
+        assert written == run.generate("abc", length=30, temperature=0.5, seed=3)["continuation"]
+        for options in ({"length": 10**7}, {"lenght": 3}, {"length": -1}, {"temperature": -2}):
+            refused = served.client.post("/stream", json={"text": "abc", "options": options})
+            assert refused.status_code in (400, 422), refused.text
+            assert refused.json()["error"]
+        for _ in range(40):  # clients that go before the end leave no stream open
+            with served.client.stream("POST", "/stream", json={**asked, "options": {"length": 2000}}) as begun:
+                next(begun.iter_raw())
+        assert served.client.post("/stream", json=asked).status_code == 200
+        whole = served.client.post("/predict", json=asked).json()
+        assert whole["continuation"] == written
+    with serving(run_of("time-series-forecasting")) as served:
+        assert served.client.post("/stream", json={"values": [1.0, 2.0]}).status_code == 501
