@@ -30,7 +30,7 @@ from samoyed.samples.downloads import fetch
 from samoyed.sources import open_splits
 from samoyed.training.evaluation import evaluate
 
-expected = "at most 2 % of characters wrong, and fewer within the list of codes"
+expected = "at most 3 % of characters wrong read freely, and less than a quarter of these within the list of codes"
 seconds = 330
 
 SETTINGS: dict[str, Any] = {"height": 24, "epochs": 6, "batch_size": 32, "learning_rate": 0.003, "execution": "plain"}
@@ -90,7 +90,7 @@ def outcome(rates: dict[str, dict[str, Any]], out: Path) -> Outcome:
     measured = {f"{name}_{way}": _runs.number(r[name]["value"]) for way, r in rates.items() for name in ("cer", "wer")}
     alone, listed = rates["path"]["cer"]["value"], rates["list"]["cer"]["value"]
     return Outcome(
-        alone <= 2.0 and listed < alone, measured, "\n".join(rows), (to_png(drawn, out / "mnist_strings.png"),)
+        alone <= 3.0 and listed < alone / 4, measured, "\n".join(rows), (to_png(drawn, out / "mnist_strings.png"),)
     )
 
 

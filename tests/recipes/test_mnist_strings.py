@@ -77,6 +77,8 @@ def test_the_recipe_reads_three_ways(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(mnist_strings, "SETTINGS", {**small, "execution": "plain"})
     found = mnist_strings.run(tmp_path / "out", lambda line: None, idx(tmp_path / "mnist"))
     assert set(found.measured) == {f"{name}_{way}" for name in ("cer", "wer") for way in ("path", "list", "n-grams")}
-    assert found.holds == (found.measured["cer_path"] <= 2 and found.measured["cer_list"] < found.measured["cer_path"])
+    assert found.holds == (
+        found.measured["cer_path"] <= 3 and found.measured["cer_list"] < found.measured["cer_path"] / 4
+    )
     assert all(0 <= rate < 300 for rate in found.measured.values())
     assert found.pictures[0].is_file()
