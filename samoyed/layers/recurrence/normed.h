@@ -1,5 +1,5 @@
 /* The LSTM whose recurrent product and cell are normalised before use (Ba, Kiros & Hinton 2016); the equations are those of
- * cells.py. W x comes normalised already. Below, n is U h less its mean over its deviation, and the same goes for the cell.
+ * cells.py. W x comes normalised already. A row is one call, the same for every kind: what its test costs vanishes beside the row. Below, n is U h less its mean over its deviation, and the same goes for the cell.
  */
 #define NORM_EPSILON 1e-5f
 
@@ -24,7 +24,7 @@ INLINE float F(mean_of)(const float *row, int64_t count, float *scale) {
     return mean;
 }
 
-INLINE void F(normed_row)(int kind, const recurrence *r, const float *in, float *gates, float *product, float *scale, float *extra,
+static __attribute__((noinline)) void F(normed_row)(int kind, const recurrence *r, const float *in, float *gates, float *product, float *scale, float *extra,
                           float *h, float *c, float *y) {
     int64_t H = r->hidden, G = GATES[kind] * H, at_g = (kind == LSTM ? 2 : 1) * H, at_o = at_g + H;
     float mean = F(mean_of)(product, G, scale), scale_c;
@@ -75,7 +75,7 @@ INLINE void F(normed_step)(int kind, const recurrence *r, int64_t first, int64_t
 }
 
 /* d: the gradient at what the gates are made of; dp: of the peepholes, then of norm, norm_c and its shift; d_product: at U h. */
-INLINE void F(normed_back)(int kind, const recurrence *r, const float *gates, const float *product, float scale, const float *c,
+static __attribute__((noinline)) void F(normed_back)(int kind, const recurrence *r, const float *gates, const float *product, float scale, const float *c,
                            const float *c_before, const float *dy, const float *dh, float *dc, float *d, float *dp, float *d_product) {
     int64_t H = r->hidden, G = GATES[kind] * H, at_g = (kind == LSTM ? 2 : 1) * H, at_o = at_g + H;
     float *d_norm = dp + (r->peephole ? at_o : 0), *d_norm_c = d_norm + G, *d_shift = d_norm_c + H, scale_c;
