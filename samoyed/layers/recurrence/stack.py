@@ -184,7 +184,7 @@ class Recurrent(nn.Module):
 
     def _rows(self, x: Tensor, sizes: Sequence[int], batch_sizes: Tensor | None, hx: Any) -> tuple[Tensor, Any]:
         """All layers over x [N, I], whose rows are ordered by time -> ([N, D R], state)."""
-        weight: Tensor = self.get_parameter("weight_ih_l0")
+        weight: Tensor = self._weights("_l0").weight_ih
         if narrowed(x):
             x = x.to(weight.dtype)
         if x.shape[-1] != self.input_size or x.dtype != weight.dtype:
