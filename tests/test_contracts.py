@@ -43,6 +43,12 @@ def is_default(pair: tuple[str, str]) -> bool:
     return bool(TASKS[pair[0]].main.attributes["model"] == pair[1])
 
 
+_COMPRESSED = (  # what differs in kind; the others are proven at length
+    "image-classification", "text-classification", "text-generation", "sequence-tagging", "translation", "image-captioning",
+    "time-series-forecasting",
+)  # fmt: skip
+
+
 def is_elsewhere(pair: tuple[str, str]) -> bool:
     """Whether an earlier task takes the same class, so that this task needs only its default to show that it keeps the contract."""
     here = catalog.model(TASKS[pair[0]].main, pair[1])
@@ -283,7 +289,12 @@ def test_a_loaded_run_answers_as_the_live_one(pair: tuple[str, str], trained: Ca
 
 @pytest.mark.parametrize(
     "pair",
-    [pytest.param(pair, marks=() if is_default(pair) else pytest.mark.prove, id="-".join(pair)) for pair in PAIRS],
+    [
+        pytest.param(
+            pair, marks=() if is_default(pair) and pair[0] in _COMPRESSED else pytest.mark.prove, id="-".join(pair)
+        )
+        for pair in PAIRS
+    ],
 )
 def test_a_run_is_compressed(pair: tuple[str, str], trained: Callable[..., Run], tmp_path: Path) -> None:
     run = trained(pair)

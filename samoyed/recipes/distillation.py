@@ -53,6 +53,11 @@ class Seen(NamedTuple):
     differs: Difference
 
 
+def said(p: float) -> str:
+    """A probability as a sentence has it; sums in float64 end at 1e-15."""
+    return f"p {p:.2g}" if p >= 1e-15 else "p < 1e-15"
+
+
 def run(out: Path, echo: Callable[[str], None], data: Path | None) -> Outcome:
     """Trains a teacher and four students with each seed on `data`, a folder with MNIST's four files, or on what is fetched."""
     where = data or fetch("mnist", FILES, echo)
@@ -84,7 +89,7 @@ def _outcome(found: dict[int, list[Seen]], out: Path) -> Outcome:
         name, ps = f"{count:,} pictures" if count else "all pictures", holm([seen.differs.p for seen in seeds])
         for part in ("teacher", "alone", "taught"):
             measured[f"{part}, {name}"] = round(statistics.mean(float(getattr(seen, part)) for seen in seeds), 3)
-        listed = ", ".join(f"{s.alone:.2f} to {s.taught:.2f} (p {p:.2g})" for s, p in zip(seeds, ps, strict=True))
+        listed = ", ".join(f"{s.alone:.2f} to {s.taught:.2f} ({said(p)})" for s, p in zip(seeds, ps, strict=True))
         gain = statistics.mean(s.alone - s.taught for s in seeds)
         lines.append(f"{name}: alone to taught, % wrong, by seed: {listed}; mean gain {gain:+.2f} percentage points")
     teachers = ", ".join(f"{s.teacher:.2f}" for s in found[_FEW])

@@ -5,6 +5,7 @@ import platform
 from pathlib import Path
 from typing import Any, Literal
 
+from samoyed import batching
 from samoyed.errors import RunError
 
 STUDY = "study.jsonl"
@@ -19,12 +20,11 @@ def opened(folder: Path, direction: Literal["minimize", "maximize"]) -> Any:
     folder.mkdir(parents=True, exist_ok=True)
     try:
         storage = JournalStorage(JournalFileBackend(str(folder / STUDY)))
-        sampler = optuna.samplers.TPESampler(n_startup_trials=8, constant_liar=True)
         pruner = optuna.pruners.MedianPruner(n_startup_trials=4, n_warmup_steps=2)
         return optuna.create_study(
             storage=storage,
             study_name="samoyed",
-            sampler=sampler,
+            sampler=sampler_of(0, 0),
             pruner=pruner,
             direction=direction,
             load_if_exists=True,
@@ -32,6 +32,14 @@ def opened(folder: Path, direction: Literal["minimize", "maximize"]) -> Any:
     except (OSError, ValueError, KeyError, TypeError) as error:
         why = str(error).partition("\n")[0][:120] or type(error).__name__
         raise RunError(f"cannot be read: {why}", where=folder / STUDY, remedy="name another --out DIR") from error
+
+
+def sampler_of(seed: int, number: int) -> Any:
+    """What draws the settings of trial `number`: the same for the same search, and other ones in each of several processes."""
+    import optuna
+
+    drawn = batching.generator(seed, number).initial_seed() % 2**32
+    return optuna.samplers.TPESampler(n_startup_trials=8, constant_liar=True, seed=drawn)
 
 
 def end_dead(study: Any) -> None:

@@ -22,7 +22,7 @@ from samoyed.plan import Plan, as_text
 from samoyed.reporting.progress import Reporter, duration
 from samoyed.training.prepare import Prepared, prepare
 from samoyed.tuning import space
-from samoyed.tuning.journal import end_dead, opened, process
+from samoyed.tuning.journal import end_dead, opened, process, sampler_of
 from samoyed.tuning.trial import measured, planned
 
 _SEARCH = 0.6  # share of the budget for proposals; the rest is for other seeds and the winner
@@ -70,6 +70,7 @@ class Search:
     def propose(self) -> Any:
         """The next trial with its settings drawn."""
         trial = self.study.ask()
+        self.study.sampler = sampler_of(self.job.trainer.seed, trial.number)
         trial.set_user_attr("process", process())
         model = trial.suggest_categorical("model", list(self.ranges)) if len(self.ranges) > 1 else self.plan.model
         for one in self.ranges[model]:

@@ -96,6 +96,7 @@ class TestTorchrun:
         assert [p.name for p in (tmp_path / "runs" / "image-classification").iterdir()] == ["1"]
         alike(tmp_path / "runs" / "image-classification" / "1", whole)
 
+    @pytest.mark.prove
     def test_sigterm_of_one_worker_stops_all_cleanly(self, tmp_path: Path) -> None:
         ended = job(tmp_path, *TRAIN[:3], "epochs=2000", "checkpoint_every=0.2", "--out", "run", kind=signal.SIGTERM)
         assert ended.code != 0

@@ -148,7 +148,11 @@ def interrupted(words, cwd, run, kind, after):
 
 @pytest.mark.parametrize(
     ("kind", "status"),
-    [(signal.SIGKILL, -9), (signal.SIGTERM, 130), pytest.param(signal.SIGINT, 130, marks=pytest.mark.prove)],
+    [
+        (signal.SIGKILL, -9),
+        pytest.param(signal.SIGTERM, 130, marks=pytest.mark.prove),
+        pytest.param(signal.SIGINT, 130, marks=pytest.mark.prove),
+    ],
 )
 def test_a_run_that_was_stopped_by_a_signal_ends_as_if_it_had_not_been(kind, status, in_memory):
     words = ("train", "image-classification", "model=mlp", "epochs=6", "hidden_sizes=64", "batch_size=64")

@@ -144,3 +144,13 @@ def test_a_true_search_ends_in_a_run(command: Any, monkeypatch: pytest.MonkeyPat
     for name, value in chosen.items():
         assert run.config["settings"]["training"][name] == pytest.approx(value)
     assert str(run.path) in Path(found["page"]).read_text("utf-8")
+
+
+def test_the_seed_decides_what_is_tried(landscape: list[Any], tmp_path: Path) -> None:
+    tried = []
+    for name, seed in (("a", "0"), ("b", "0"), ("c", "1")):
+        search = begun(tmp_path / name, seed=seed)
+        study.carry_out(search, 12)
+        tried.append([trial.params for trial in search.study.trials])
+    assert tried[0] == tried[1]
+    assert tried[0] != tried[2]
