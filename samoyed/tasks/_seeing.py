@@ -113,8 +113,13 @@ def layer_maps(model: nn.Module, picture: Tensor, shown: Tensor, of: str) -> Pic
     return drawing.maps(picture, [(name, maps[0].float().cpu()) for name, maps in some], of)
 
 
-def evidence(model: nn.Module, of: seeing.Answer, shown: Tensor) -> tuple[dict[str, Tensor], float]:
-    """Heat maps [H, W] of a normalised picture [1, C, H, W] by method, and by which share integrated gradients miss their sum."""
+def evidence(
+    model: nn.Module, of: seeing.Answer, shown: Tensor, hide: Callable[[seeing.Answer, Tensor], Tensor] | None = None
+) -> tuple[dict[str, Tensor], float]:
+    """Heat maps [H, W] of a normalised picture [1, C, H, W] by method, and by which share integrated gradients miss their sum.
+
+    Of a block of pictures [1, C, D, H, W] the maps are [D, H, W], with its own way to `hide` parts of it.
+    """
     mean = torch.zeros_like(shown)  # the training pictures' mean colour
     shares, off = complete(of, shown, mean)
     cam = seeing.grad_cam(model, of, shown)
@@ -122,7 +127,7 @@ def evidence(model: nn.Module, of: seeing.Answer, shown: Tensor) -> tuple[dict[s
         "saliency": seeing.saliency(of, shown)[0],
         "integrated gradients": shares.sum(1)[0],
         "Grad-CAM": None if cam is None else cam[0],
-        "occlusion": hiding(of, shown),
+        "occlusion": (hide or hiding)(of, shown),
     }
     return {name: map_.detach().float().cpu() for name, map_ in found.items() if map_ is not None}, off
 

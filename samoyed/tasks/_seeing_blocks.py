@@ -15,7 +15,7 @@ from samoyed.explaining import seeing
 from samoyed.objectives import full
 from samoyed.reporting import blocks, classification
 from samoyed.tasks import Picture
-from samoyed.tasks._seeing import complete, rounded
+from samoyed.tasks._seeing import evidence, rounded
 
 _LAYERS = 5  # drawn at most
 
@@ -31,16 +31,7 @@ def explained(task: Any, model: nn.Module, example: Any) -> list[Picture]:
         some = [seen[i] for i in seeing.evenly(len(seen), _LAYERS)]
         found.append(blocks.maps(pictures, [(one.name, one.maps[0].float().cpu()) for one in some], name, task.step))
     found += classification.filters(model)
-    mean = torch.zeros_like(shown)  # the training pictures' mean colour
-    shares, off = complete(of, shown, mean)
-    cam = seeing.grad_cam(model, of, shown)
-    maps = {
-        "saliency": seeing.saliency(of, shown)[0],
-        "integrated gradients": shares.sum(1)[0],
-        "Grad-CAM": None if cam is None else cam[0],
-        "occlusion": hiding(of, shown),
-    }
-    kept = {how: map_.detach().float().cpu() for how, map_ in maps.items() if map_ is not None}
+    kept, off = evidence(model, of, shown, hiding)
     said = printable(
         f"For the answer {label}. The shares of integrated gradients add up to the answer within {off:.1%}."
     )
