@@ -78,12 +78,13 @@ class Compression(Stored):
 
 
 class Results(Stored):
-    """results.json."""
+    """results.json. `tested_on`: SHA-256 over the examples of the test split."""
 
     metrics: dict[str, dict[str, Figure]]
     parameters: Annotated[int, Ge(0)]
     seconds: Annotated[float, Ge(0)]
     ended: str
+    tested_on: str | None = None
 
 
 def brief(error: Exception) -> str:

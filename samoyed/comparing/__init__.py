@@ -2,6 +2,8 @@
 
 | file | holds |
 | --- | --- |
+| identity.py | what tells examples apart |
+| beside.py | earlier runs on the same examples, for a report |
 | paired.py | the tests on the same examples |
 | alike.py | whether runs may be compared: one task, the same test examples |
 | speed.py | how fast each answers, measured in turn |

@@ -1,12 +1,9 @@
 """Whether runs may be held against each other: of one task, and measured on the same examples in the same order."""
 
-import dataclasses
-import hashlib
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
+from samoyed.comparing.identity import content
 from samoyed.errors import RunError, UsageError
 from samoyed.run import Run
 
@@ -45,23 +42,8 @@ def refuse_other_examples(first: Run, expected: Sequence[Any], run: Run, found: 
 
 
 def same(first: Any, second: Any) -> bool:
-    """Whether two examples are the same one: of one origin, or of one content. A series, of which runs may read more or less
-    of the past, is the same where its last row is."""
+    """Whether two examples are the same one: of one origin, or of one content."""
     if hasattr(first, "times"):
-        ends = [(e.times[-1:], e.names, e.values[-1:].tobytes()) for e in (first, second)]
-        return ends[0] == ends[1]
+        return content(first) == content(second)
     named = first.origin == second.origin and getattr(first, "label", None) == getattr(second, "label", None)
-    return bool(named or _content(first) == _content(second))
-
-
-def _content(example: Any) -> bytes:
-    digest = hashlib.sha256()
-    for field in dataclasses.fields(example):
-        value = getattr(example, field.name)
-        if field.name == "origin":
-            continue
-        if isinstance(value, np.ndarray):
-            digest.update(repr((value.shape, str(value.dtype))).encode() + value.tobytes())
-        else:
-            digest.update(repr(value).encode("utf-8", "backslashreplace"))
-    return digest.digest()
+    return bool(named or content(first) == content(second))

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 import samoyed
 from samoyed import plan as plans
 from samoyed import settings
+from samoyed.comparing.identity import digest
 from samoyed.compressing import packing, pruning, resuming, sharing
 from samoyed.compressing.keeping import Kept
 from samoyed.compressing.latency import latencies
@@ -279,7 +280,8 @@ def _written(work: Work, job: Prepared, split: Split, packed: bytes, seconds: fl
     write_bytes(folder / packing.NAME, packed)
     write_json(folder / "features.json", task.state())
     keep_companions(task, folder)
-    write_results(folder, model, results, seconds, "finished")
+    tested_on = digest(split.test)
+    write_results(folder, model, results, seconds, "finished", tested_on)
     write_json(folder / "environment.json", environment(task.device))
     write_json(folder / "compression.json", facts)
     lines = (e._asdict() | {"valid": {k: r.value for k, r in e.valid.items()}} for e in work.rounds.epochs)
@@ -288,6 +290,6 @@ def _written(work: Work, job: Prepared, split: Split, packed: bytes, seconds: fl
         reporter.say(f"  {name:<10} {text}")
     job.rows += exported
     trained = Trained({}, {}, work.rounds.epochs)
-    write_page(folder, job, trained, results, pictures, seconds, table)
+    write_page(folder, job, trained, results, pictures, seconds, tested_on, table)
     write_manifest(folder, {"format": 1, "samoyed": samoyed.__version__, "ended": "finished"})
     return Run.load(folder)

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from typing import Any
 
+from samoyed.comparing.beside import Table
 from samoyed.training.evaluation import Result
 from samoyed.training.machine import environment
-from samoyed.training.writing import Table
 
 TOGETHER = 32  # examples of a batch whose time is taken
 

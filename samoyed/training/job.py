@@ -13,6 +13,7 @@ import torch
 import samoyed
 from samoyed import launch
 from samoyed import plan as plans
+from samoyed.comparing.identity import digest
 from samoyed.errors import DataError, Interrupted, RunError, TrainingError, UsageError
 from samoyed.files import MANIFEST, sha256, write_json, write_manifest
 from samoyed.plan import Plan, run_folder
@@ -145,7 +146,8 @@ def _seal(
         task.calibrate(model, job.data["valid"])
     results = _measure(job)
     write_weights(folder, task, trained)
-    write_results(folder, model, results, seconds, trained.ended)
+    tested_on = digest(job.split.test)
+    write_results(folder, model, results, seconds, trained.ended, tested_on)
     write_json(folder / "environment.json", environment(task.device))
     for name, text in (exported := task.export(model, folder)):
         reporter.say(f"  {name:<10} {text}")
@@ -154,7 +156,7 @@ def _seal(
     if events is not None:
         owned = {key: value for values in job.plan.settled.values() for key, value in values.items()}
         events.end(pictures, owned, {name: result.value for name, result in results["test"].items()})
-    write_page(folder, job, trained, results, pictures, seconds)
+    write_page(folder, job, trained, results, pictures, seconds, tested_on)
     if trained.ended in ("finished", "early"):
         checkpoint.remove(folder)
     write_manifest(folder, {"format": 1, "samoyed": samoyed.__version__, "ended": trained.ended})

@@ -2,7 +2,7 @@
 
 import hashlib
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 import yaml
@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 import samoyed
 from samoyed import catalog, settings
+from samoyed.comparing.beside import Row, Table, beside, others
 from samoyed.files import write_bytes, write_json, write_text
 from samoyed.plan import Plan, as_text
 from samoyed.reporting.curves import curves
@@ -30,15 +31,6 @@ _ALERTS = {
     "failed": "This run ended early: {why}. The weights are the best of before.",
     "stopped": "This run was stopped by hand; the weights are the best until then.",
 }
-
-
-class Table(NamedTuple):
-    """A table of the report: its heading, the columns' names, the rows, and a sentence on how to read it."""
-
-    title: str
-    columns: list[str]
-    rows: list[list[str]]
-    caption: str
 
 
 def write_config(folder: Path, plan: Plan, compressed: Compressed | None = None) -> None:
@@ -64,14 +56,15 @@ def write_weights(folder: Path, task: Task[Any, Any], trained: Trained) -> None:
 
 
 def write_results(
-    folder: Path, model: nn.Module, results: dict[str, dict[str, Result]], seconds: float, ended: str
+    folder: Path, model: nn.Module, results: dict[str, dict[str, Result]], seconds: float, ended: str, tested_on: str
 ) -> None:
-    """results.json: every metric on every split."""
+    """results.json: every metric on every split; `tested_on` tells the examples of the test split from others."""
     found = {
         "metrics": {name: as_json(result) for name, result in results.items()},
         "parameters": count_parameters(model),
         "seconds": round(seconds, 3),
         "ended": ended,
+        "tested_on": tested_on,
     }
     write_json(folder / "results.json", found)
 
@@ -89,12 +82,14 @@ def write_page(
     results: dict[str, dict[str, Result]],
     pictures: list[Picture],
     seconds: float,
+    tested_on: str,
     table: Table | None = None,
 ) -> None:
-    """report.html and plots/*.png; `table` is one that stands above the metrics."""
+    """report.html and plots/*.png; earlier runs that were `tested_on` the same stand beside this one; `table` stands above the metrics."""
     name, main = next(iter(results["test"].items()))
     unit = main.unit if main.unit.startswith("%") else f" {main.unit}"
     settled = [pair for values in job.plan.settled.values() for pair in values.items()]
+    own = Row(folder.name, job.plan.model, results["test"], job.parameters, seconds)
     facts = {
         "title": f"{job.plan.task.replace('-', ' ').capitalize()} with {job.plan.model}",
         "summary": catalog.models()[job.plan.model].summary,
@@ -111,6 +106,7 @@ def write_page(
         "command": job.plan.command,
         "environment": environment(job.task.device),
         "table": table,
+        "beside": beside(own, others(folder, job.plan.task, tested_on)),
     }
     write_report(folder, facts, pictures)
 
