@@ -71,6 +71,15 @@ def test_what_is_chosen_beside_other_work_is_not_remembered(timed: Any) -> None:
     assert all("times as fast" in line for line in said)
 
 
+def test_nothing_is_compiled_beside_other_work(timed: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    tried: list[list[Execution]] = []
+    monkeypatch.setattr(Rounds, "run", lambda self, found, seconds: tried.append(found) or {})
+    for busy in (True, False):
+        timed({THREAD: 1.0, Execution(compiled=True): 2.0}, busy=busy)
+        choose(session_of(model="linear"), lambda line: None)
+    assert [any(one.compiled for one in found) for found in tried] == [False, True]
+
+
 def test_other_losses_are_not_taken_however_fast(timed: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     timed({THREAD: 9.0})
     real = Rounds.of
