@@ -7,8 +7,10 @@ the bytes of one raw file. A kind that is added to examples.py is understood by 
 import base64
 import binascii
 import dataclasses
+import functools
 import types
 import typing
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -38,10 +40,9 @@ def kind_of(task: Task[Any, Any]) -> type:
     return found
 
 
-def fields_of(task: Task[Any, Any]) -> dict[str, Any]:
+def fields_of(task: Task[Any, Any]) -> Mapping[str, Any]:
     """Name -> type of what has to be sent for one example, the main field first."""
-    hints = typing.get_type_hints(kind_of(task), include_extras=True)
-    return {f.name: hints[f.name] for f in dataclasses.fields(kind_of(task)) if _is_needed(f, hints[f.name])}
+    return _needed(kind_of(task))
 
 
 def of_json(task: Task[Any, Any], value: Any, origin: str = "request") -> Any:
@@ -113,6 +114,29 @@ def _decoded_as(main: str, task: Task[Any, Any], data: bytes, origin: str) -> di
         raise DataError(f"cannot be used: {error}", where=origin) from error
 
 
+@functools.cache
+def _hints(kind: type) -> Mapping[str, Any]:
+    """The types of a kind's fields, evaluated once: a server asks for them with every request."""
+    return types.MappingProxyType(typing.get_type_hints(kind, include_extras=True))
+
+
+@functools.cache
+def _needed(kind: type) -> Mapping[str, Any]:
+    hints = _hints(kind)
+    needed = {f.name: hints[f.name] for f in dataclasses.fields(kind) if _is_needed(f, hints[f.name])}
+    return types.MappingProxyType(needed)
+
+
+@functools.cache
+def _adapter(hint: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(hint)
+
+
+@functools.cache
+def _is_array(hint: Any) -> bool:
+    return "ndarray" in str(hint).lower()
+
+
 def _is_needed(field: dataclasses.Field[Any], hint: Any) -> bool:
     has_default = field.default is not dataclasses.MISSING or field.default_factory is not dataclasses.MISSING
     return field.name not in _KNOWN and not has_default and not _optional(hint)
@@ -125,7 +149,7 @@ def _optional(hint: Any) -> bool:
 def _built(task: Task[Any, Any], given: dict[str, Any], origin: str) -> Any:
     """The dataclass from JSON values, each held against its field's type; what is optional and not given is None."""
     kind = kind_of(task)
-    hints = typing.get_type_hints(kind, include_extras=True)
+    hints = _hints(kind)
     values: dict[str, Any] = {}
     for field in dataclasses.fields(kind):
         hint = hints[field.name]
@@ -142,11 +166,11 @@ def _built(task: Task[Any, Any], given: dict[str, Any], origin: str) -> Any:
 
 def _value(hint: Any, value: Any, where: str) -> Any:
     try:
-        if "ndarray" in str(hint).lower():
+        if _is_array(hint):
             if typing.get_origin(hint) is tuple:
                 return tuple(_array(typing.get_args(hint)[0], part) for part in _listed(value))
             return _array(hint, value)
-        return TypeAdapter(hint).validate_python(_tuples(value), strict=hint is str)
+        return _adapter(hint).validate_python(_tuples(value), strict=hint is str)
     except (ValidationError, ValueError, TypeError, OverflowError) as error:
         raise DataError(f"cannot be used: {brief(error)}", where=where) from error
 
@@ -189,7 +213,7 @@ def _pixels(task: Task[Any, Any], value: Any, origin: str) -> Any:
             return _decoded(task, base64.b64decode(code, validate=True), origin)
         except binascii.Error as error:
             raise DataError("pixels are not valid base64", where=origin, remedy=f"send {example_of(task)}") from error
-    pixels = _value(typing.get_type_hints(examples.Image)["pixels"], value, f"{origin}, field 'pixels'")
+    pixels = _value(_hints(examples.Image)["pixels"], value, f"{origin}, field 'pixels'")
     if pixels.ndim == 2:
         pixels = pixels[:, :, None]
     if pixels.ndim != 3 or pixels.shape[2] not in (1, 3) or not pixels.size:

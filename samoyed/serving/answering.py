@@ -21,6 +21,7 @@ from samoyed.stored import brief
 
 _FILES = "multipart/form-data"
 _JSON = ("application/json", "text/json")
+_WRITER = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
 log = logging.getLogger("samoyed.serving")
 
 Read = tuple[Any, tuple[tuple[str, Any], ...]]  # an example, and the options of its answer
@@ -32,6 +33,7 @@ class Answering:
     def __init__(self, run: Run, limits: Limits) -> None:
         self.run, self.limits = run, limits
         self.options = options_of(run)
+        self.checks = {name: TypeAdapter(p.annotation) for name, p in self.options.items()}
         self.lock = threading.Lock()  # the model is used by one thread at a time
 
     def predict(self, asked: Sequence[Asked]) -> list[Reply]:
@@ -99,7 +101,7 @@ class Answering:
                 known = f"they are {', '.join(self.options)}" if self.options else "this task has none"
                 raise DataError(f"there is no option called {name[:60]!r}", where="request", remedy=known)
             try:
-                checked[name] = TypeAdapter(self.options[name].annotation).validate_python(value, strict=False)
+                checked[name] = self.checks[name].validate_python(value, strict=False)
             except ValidationError as error:
                 raise DataError(f"option {name!r}: {brief(error)}", where="request") from error
             most = self.limits.most_option
@@ -115,7 +117,7 @@ def options_of(run: Run) -> dict[str, inspect.Parameter]:
 
 def as_reply(answer: dict[str, Any]) -> Reply:
     """An answer with status 200."""
-    return Reply(200, json.dumps(answer, ensure_ascii=False, allow_nan=False).encode("utf-8", "backslashreplace"))
+    return Reply(200, _WRITER.encode(answer).encode("utf-8", "backslashreplace"))
 
 
 def failed(error: Exception) -> Reply:
@@ -129,7 +131,7 @@ def failed(error: Exception) -> Reply:
 
 def _json(body: bytes) -> Any:
     try:
-        return json.loads(body, parse_constant=_no_number)
+        return _READER.decode(body.decode(json.detect_encoding(body), "surrogatepass"))
     except RecursionError as error:
         raise UsageError("is nested too deeply", where="request") from error
     except (ValueError, UnicodeDecodeError) as error:
@@ -139,6 +141,9 @@ def _json(body: bytes) -> Any:
 
 def _no_number(word: str) -> Any:
     raise ValueError(f"{word} is no number in JSON")
+
+
+_READER = json.JSONDecoder(parse_constant=_no_number)
 
 
 def _parts(body: bytes, kind: str) -> dict[str, bytes]:
