@@ -30,6 +30,27 @@ def read(pids: Iterable[int], proc: Path = Path("/proc")) -> Reading:
     return Reading(wall, busy, own)
 
 
+def group(leader: int, proc: Path = Path("/proc")) -> list[int]:
+    """The processes of a group that a process leads, which are those it started; itself alone where there is no /proc."""
+    found = []
+    for folder in proc.glob("[0-9]*"):
+        try:
+            fields = (folder / "stat").read_text().rpartition(")")[2].split()
+        except OSError:  # it has ended
+            continue
+        if int(fields[2]) == leader:
+            found.append(int(folder.name))
+    return found or [leader]
+
+
+def used(pids: Iterable[int], proc: Path = Path("/proc")) -> float:
+    """Seconds of processor time that processes have used so far; 0 where there is no /proc."""
+    try:
+        return sum(_used(proc / str(pid) / "stat") for pid in pids) / os.sysconf("SC_CLK_TCK")
+    except (OSError, ValueError, IndexError):
+        return 0.0
+
+
 def others(before: Reading, after: Reading, cores: int) -> float | None:
     """The share of the machine, 0 to 1, that other processes took between two readings.
 

@@ -1,13 +1,14 @@
-"""A served run under load, beside LitServe with the same model and the same batches.
+"""Served runs under load: beside LitServe with the same models and the same batches, and beside a server that computes nothing.
 
-python -m benchmarks.serving RUN [--peer PYTHON]    PYTHON is an interpreter that has litserve and can import samoyed
+python -m benchmarks.serving RUN... [--peer PYTHON] [--floor]    PYTHON is an interpreter that has litserve and can import samoyed
 
-Closed loop: a number of clients, each of which sends its next request when it has its answer, over connections that are kept. The client is
-a process of its own; each answer is held against the run's own. Both servers take the same JSON: {"pixels": rows of numbers}.
+Closed loop: a number of clients, each of which sends its next request when it has its answer, over connections that are kept. All clients are
+one process; each answer is held against that of the run alone, to 1e-6. Servers are asked in turn, round by round, and take the same JSON.
+`--floor` adds uvicorn with an application that reads the question and sends bytes as long as an answer: what HTTP alone costs. Of each server
+are told the processor time that it and the clients took a request, and the share of the machine that other processes took meanwhile.
 """
 
 import argparse
-import asyncio
 import contextlib
 import json
 import os
@@ -20,7 +21,11 @@ import time
 from pathlib import Path
 from typing import Any
 
-TOGETHER = 64
+from benchmarks import clients, load
+from benchmarks.clients import Load, Question
+
+_CONTINUED = {"length": 80, "seed": 1}
+_PORTS = {"samoyed": 8391, "litserve": 8392, "floor": 8393}
 _PEER = """
 import sys, torch, litserve
 import samoyed
@@ -31,12 +36,13 @@ class Api(litserve.LitAPI):
     def setup(self, device):
         self.run_ = samoyed.load(sys.argv[1])
     def decode_request(self, request):
-        return received.of_json(self.run_.task, request)
+        options = request.pop("options", {})
+        return received.of_json(self.run_.task, request), options
     def batch(self, inputs):
         return inputs
-    def predict(self, examples):
-        with torch.inference_mode():
-            return self.run_.task.answers(self.run_.model, examples)
+    def predict(self, asked):
+        with torch.inference_mode():  # every request of this benchmark has the same options
+            return self.run_.task.answers(self.run_.model, [example for example, _ in asked], **asked[0][1])
     def unbatch(self, output):
         return output
     def encode_response(self, output):
@@ -47,69 +53,70 @@ if __name__ == "__main__":
     server = litserve.LitServer(api, accelerator="cpu", workers_per_device=1, timeout=30, track_requests=False)
     server.run(host="127.0.0.1", port=int(sys.argv[2]), log_level="error", generate_client_file=False)
 """
+_FLOOR = """
+import sys, uvicorn
+answer = b"." * int(sys.argv[2])
+headers = [(b"content-type", b"application/json"), (b"content-length", sys.argv[2].encode())]
+
+async def app(scope, receive, send):
+    if scope["type"] == "http":
+        while (await receive()).get("more_body"):
+            pass
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": answer})
+
+uvicorn.run(app, host="127.0.0.1", port=int(sys.argv[1]), log_level="error", lifespan="off", http="httptools", ws="none",
+            server_header=False, date_header=False)
+"""
 
 
-class Connection:
-    """One kept connection that sends prepared requests and reads whole responses."""
+def questions_for(run: Any, most: int = 256) -> list[Question]:
+    """What clients ask a run, from the sample of its task, with the answer to each alone. Exits where the task is not known here."""
+    from samoyed import received, samples
 
-    def __init__(self, port: int) -> None:
-        self.port = port
-
-    async def open(self) -> None:
-        self.reader, self.writer = await asyncio.open_connection("127.0.0.1", self.port, limit=2**20)
-
-    async def ask(self, request: bytes) -> tuple[int, bytes]:
-        self.writer.write(request)
-        head = await self.reader.readuntil(b"\r\n\r\n")
-        lines = head.lower().split(b"\r\n")
-        length = next(int(line[15:]) for line in lines if line.startswith(b"content-length:"))
-        return int(head[9:12]), await self.reader.readexactly(length)
+    asked = [(value, {}) for value in _values(run, samples, most)]
+    if run.config["task"] == "text-generation":
+        asked = [(value, _CONTINUED) for value, _ in asked]
+    made = []
+    for value, options in asked:
+        answer = run.task.answer(run.model, received.of_json(run.task, value), **options)
+        made.append(Question(value | ({"options": options} if options else {}), json.loads(json.dumps(answer))))
+    return made
 
 
-async def load(
-    port: int, requests: list[bytes], wanted: list[dict[str, float]], clients: int, seconds: float
-) -> dict[str, Any]:
-    """Requests per second, latencies in milliseconds, refusals and wrong answers."""
-    until, times, statuses, wrong, refused = time.monotonic() + seconds, [], [], 0, []
-
-    async def client(number: int) -> None:
-        nonlocal wrong
-        connection = Connection(port)
-        await connection.open()
-        place = number
-        while (began := time.monotonic()) < until:
-            status, body = await connection.ask(requests[place % len(requests)])
-            taken = 1000 * (time.monotonic() - began)
-            (times if status == 200 else refused).append(taken)
-            statuses.append(status)
-            if status == 200:
-                probs = json.loads(body)["probs"]
-                wrong += any(abs(probs[k] - p) > 1e-6 for k, p in wanted[place % len(requests)].items())
-            place += 37
-
-    began = time.monotonic()
-    await asyncio.gather(*(client(i) for i in range(clients)))
-    ranked = sorted(times)
-    return {
-        "per_second": len(times) / (time.monotonic() - began), "p50": statistics.median(ranked),
-        "p99": ranked[int(0.99 * (len(ranked) - 1))], "most": ranked[-1], "answered": len(times), "wrong": wrong,
-        "others": len(statuses) - len(times), "refused_p99": sorted(refused)[int(0.99 * (len(refused) - 1))] if refused else 0.0,
-    }  # fmt: skip
+def _values(run: Any, samples: Any, most: int) -> list[dict[str, Any]]:
+    task = run.config["task"]
+    if task == "image-classification":
+        return [{"pixels": image.pixels[:, :, 0].tolist()} for image in samples.load("digits")[0][:most]]
+    if task == "text-generation":
+        text = samples.load(run.task.sample)[0][0].text
+        return [{"text": text[100 * i : 100 * i + 16 + i % 17]} for i in range(most)]
+    if task == "translation":
+        pairs, seen = samples.load(run.task.sample)[0], dict[str, None]()
+        for pair in pairs[:: max(1, len(pairs) // most)]:
+            seen[pair.source] = None
+        return [{"source": source} for source in list(seen)[:most]]
+    raise SystemExit(
+        f"no questions are known for {task}; give a run of image-classification, text-generation or translation"
+    )
 
 
 def start(words: list[str], port: int) -> subprocess.Popen[bytes]:
+    """A process that listens at a port, with one thread for its numbers."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parents[1])}
     process = subprocess.Popen(
         words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment, start_new_session=True
     )
-    for _ in range(600):
+    until = time.monotonic() + 180
+    while time.monotonic() < until and process.poll() is None:
         try:
             socket.create_connection(("127.0.0.1", port), timeout=1).close()
             time.sleep(1)
             return process
         except OSError:
             time.sleep(0.1)
-    raise SystemExit(f"{words[0]} did not begin to listen")
+    end(process)
+    raise SystemExit(f"{' '.join(words)[:200]} did not begin to listen")
 
 
 def end(process: subprocess.Popen[bytes]) -> None:
@@ -122,62 +129,123 @@ def end(process: subprocess.Popen[bytes]) -> None:
     process.wait(15)
 
 
+def commands(run: Path, questions: list[Question], given: argparse.Namespace) -> dict[str, list[str]]:
+    """How each server is started."""
+    folder = Path(os.environ.get("TMPDIR", "/tmp"))
+    batch = str(given.batch)
+    found = {
+        "samoyed": [
+            sys.executable,
+            "-m",
+            "samoyed",
+            "serve",
+            str(run),
+            "--batch",
+            batch,
+            "--port",
+            str(_PORTS["samoyed"]),
+        ]
+    }
+    if given.peer:
+        (folder / "samoyed_peer.py").write_text(_PEER)
+        found["litserve"] = [
+            str(given.peer),
+            str(folder / "samoyed_peer.py"),
+            str(run.resolve()),
+            str(_PORTS["litserve"]),
+            batch,
+        ]
+    if given.floor:
+        (folder / "samoyed_floor.py").write_text(_FLOOR)
+        size = round(statistics.median(len(json.dumps(question.wanted)) for question in questions))
+        found["floor"] = [sys.executable, str(folder / "samoyed_floor.py"), str(_PORTS["floor"]), str(size)]
+    return found
+
+
+class Timed:
+    """What one server did under one number of clients, over all rounds."""
+
+    def __init__(self) -> None:
+        self.loads: list[Load] = []
+        self.server: list[float] = []  # seconds of processor time, by round
+        self.client: list[float] = []
+        self.elsewhere: list[float] = []  # the share of the machine that other processes took
+
+    def add(
+        self, name: str, process: subprocess.Popen[bytes], questions: list[Question], count: int, seconds: float
+    ) -> None:
+        """One more round."""
+        pids = load.group(process.pid)
+        before, server, client = load.read(pids), load.used(pids), time.process_time()
+        self.loads.append(clients.load(_PORTS[name], questions, count, seconds, check=name != "floor"))
+        self.server.append(load.used(pids) - server)
+        self.client.append(time.process_time() - client)
+        self.elsewhere.append(load.others(before, load.read(pids), load.cores()) or 0.0)
+
+    def middle(self, name: str) -> float:
+        """The median of what is so called, over rounds."""
+        return statistics.median(getattr(found, name) for found in self.loads)
+
+    def line(self, name: str, count: int) -> str:
+        """A row of the table."""
+        wrong, others = sum(found.wrong for found in self.loads), sum(found.others for found in self.loads)
+        told = f"{name:<9} {count:>7} {self.middle('per_second'):>10.0f} {self.middle('p50'):>9.2f} {self.middle('p99'):>9.2f}"
+        told += f" {'-' if name == 'floor' else wrong:>6} {others:>8} {self.cost(self.server):>10.0f} {self.cost(self.client):>10.0f}"
+        told += f" {statistics.median(self.elsewhere):>9.0%}"
+        return told + (f"   refused within {self.middle('refused_p99'):.0f} ms" if others else "")
+
+    def cost(self, seconds: list[float]) -> float:
+        """Microseconds of processor time a request, the median over rounds."""
+        pairs = zip(seconds, self.loads, strict=True)
+        return statistics.median(1e6 * s / max(1, found.answered + found.others) for s, found in pairs)
+
+
+def measure(run: Path, given: argparse.Namespace) -> None:
+    """Prints a line for each server and number of clients, and how the slowest compare with a lone client."""
+    import samoyed
+
+    opened = samoyed.load(run)
+    questions = questions_for(opened)
+    print(
+        f"\n{opened.config['task']}, {opened.config['model']}, {opened.parameters:,} parameters, batches of at most {given.batch}"
+    )
+    print("server    clients requests/s    p50 ms    p99 ms  wrong  not 200  server us  client us elsewhere")
+    processes = {}
+    try:
+        for name, words in commands(run, questions, given).items():
+            processes[name] = start(words, _PORTS[name])
+            clients.load(_PORTS[name], questions, 8, 1.0, check=False)  # warm
+        found = {}
+        for count in given.clients:
+            rows = {name: Timed() for name in processes}
+            for _ in range(given.rounds):
+                for name, process in processes.items():
+                    rows[name].add(name, process, questions, count, given.seconds)
+            print("\n".join(row.line(name, count) for name, row in rows.items()), flush=True)
+            found |= {(name, count): row for name, row in rows.items()}
+    finally:
+        for process in processes.values():
+            end(process)
+    for name in processes:
+        alone, most = found[name, given.clients[0]].middle("p50"), given.clients[-1]
+        worst = found[name, most].middle("p99")
+        print(
+            f"{name:<9} p99 of {most} clients / median of {given.clients[0]} = {worst:.1f} / {alone:.2f} ms = {worst / alone:.1f}"
+        )
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description="A served run under load, beside LitServe.")
-    parser.add_argument("run", type=Path)
+    parser = argparse.ArgumentParser(description="Served runs under load, beside LitServe and beside HTTP alone.")
+    parser.add_argument("runs", type=Path, nargs="+", metavar="RUN")
     parser.add_argument("--peer", type=Path, help="an interpreter that has litserve and can import samoyed")
+    parser.add_argument("--floor", action="store_true", help="also a server that computes nothing")
     parser.add_argument("--seconds", type=float, default=4.0)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--clients", type=int, nargs="+", default=[1, 64, 256])
     given = parser.parse_args()
-    import samoyed
-    from samoyed import samples
-
-    run = samoyed.load(given.run)
-    images = samples.load("digits")[0][:256]
-    wanted = [run.predict(image)["probs"] for image in images]
-    requests = []
-    for image in images:
-        body = json.dumps({"pixels": image.pixels[:, :, 0].tolist()}).encode()
-        head = f"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
-        requests.append(head.encode() + body)
-    ports = {"samoyed": 8391, "litserve": 8392}
-    ours = [
-        sys.executable,
-        "-m",
-        "samoyed",
-        "serve",
-        str(given.run),
-        "--port",
-        str(ports["samoyed"]),
-        "--batch",
-        str(TOGETHER),
-    ]
-    running = {"samoyed": start(ours, ports["samoyed"])}
-    if given.peer:
-        file = Path(os.environ.get("TMPDIR", "/tmp")) / "samoyed_peer.py"
-        file.write_text(_PEER)
-        theirs = [str(given.peer), str(file), str(given.run.resolve()), str(ports["litserve"]), str(TOGETHER)]
-        running["litserve"] = start(theirs, ports["litserve"])
-    print(f"{'server':<10} clients  requests/s     p50 ms     p99 ms  wrong  not 200")
-    try:
-        for name in running:
-            asyncio.run(load(ports[name], requests, wanted, 8, 1.0))  # warm
-        for clients in given.clients:
-            rounds: dict[str, list[dict[str, Any]]] = {name: [] for name in running}
-            for _ in range(given.rounds):
-                for name in running:
-                    rounds[name].append(asyncio.run(load(ports[name], requests, wanted, clients, given.seconds)))
-            for name, found in rounds.items():
-                middle = {key: statistics.median(f[key] for f in found) for key in found[0]}
-                wrong, others = sum(f["wrong"] for f in found), sum(f["others"] for f in found)
-                print(
-                    f"{name:<10} {clients:>7} {middle['per_second']:>11.0f} {middle['p50']:>10.2f} {middle['p99']:>10.2f} {wrong:>6} {others:>8}"
-                    + (f"   refused within {middle['refused_p99']:.0f} ms" if others else "")
-                )
-    finally:
-        for process in running.values():
-            end(process)
+    for run in given.runs:
+        measure(run, given)
 
 
 if __name__ == "__main__":
