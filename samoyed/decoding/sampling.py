@@ -75,7 +75,7 @@ def continue_texts(
 ) -> tuple[Tensor, Tensor]:
     """B beginnings int64 [T_b] -> (tokens int64 [B, length], probs [B, V] of the first of them before restriction).
 
-    Each is read alone, so that no padding enters a state, and all are written on together. Every text is drawn with the same
+    Those of one length are read together, so that no padding enters a state, and all are written on together. Every text is drawn with the same
     noise, that of `seed`, so that it is written in company as it is alone: the token is argmax p / q with q exponential,
     which draws it with probability p (and is what torch.multinomial does for one draw).
     """
@@ -88,10 +88,17 @@ def continue_texts(
 
 @torch.no_grad()
 def read(model: nn.Module, beginnings: Sequence[Tensor]) -> tuple[Tensor, Any]:
-    """B beginnings int64 [T_b], each read alone -> (logits [B, V] of what follows, the state after)."""
-    ends = [model(beginning[None], None) for beginning in beginnings]
+    """B beginnings int64 [T_b], those of one length read together -> (logits [B, V] of what follows, the state after)."""
+    groups: dict[int, list[int]] = {}
+    for place, beginning in enumerate(beginnings):
+        groups.setdefault(len(beginning), []).append(place)
+    ends = [model(torch.stack([beginnings[place] for place in places]), None) for places in groups.values()]
+    if len(ends) == 1:
+        return ends[0][0][:, -1], ends[0][1]
+    axis = int(getattr(model, "state_axis", 0))
+    order = torch.tensor([place for places in groups.values() for place in places]).argsort()
     logits = torch.cat([logits[:, -1] for logits, _ in ends])
-    return logits, _together([state for _, state in ends], int(getattr(model, "state_axis", 0)))
+    return logits[order], _rows(_together([state for _, state in ends], axis), axis, order.to(logits.device))
 
 
 @torch.no_grad()
@@ -118,8 +125,13 @@ def draw_tokens(
 
 def _together(states: list[Any], axis: int) -> Any:
     """One state for a batch from those of its rows."""
-    if len(states) == 1:
-        return states[0]
     if isinstance(states[0], Tensor):
         return torch.cat(states, axis)
     return None if states[0] is None else tuple(_together(list(parts), axis) for parts in zip(*states, strict=True))
+
+
+def _rows(state: Any, axis: int, rows: Tensor) -> Any:
+    """The state of some rows of a batch, in their order."""
+    if state is None or isinstance(state, Tensor):
+        return None if state is None else state.index_select(axis, rows)
+    return tuple(_rows(part, axis, rows) for part in state)

@@ -34,7 +34,7 @@ def pictures(task: Any, model: Any, examples: Sequence[Any], data: Any) -> list[
     matrices = []
     for i in picked:
         row = type(data)(*(tensor[i : i + 1] for tensor in data)).trimmed()
-        words, weights = task.alignment(model, row, task.search(model, row))
+        ((words, weights),) = task.alignments(model, row, task.search(model, row))
         if weights is not None:
             matrices.append((task.vocabularies[0].split(examples[i].source), words, weights.cpu()))
     if matrices:

@@ -1,5 +1,6 @@
 """What translation hands its models, what it keeps beside them, and how a corpus is scored."""
 
+import math
 from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import Annotated, Any, Literal, NamedTuple
@@ -131,3 +132,26 @@ def _scorer(kind: str) -> Any:
     from sacrebleu.metrics.chrf import CHRF
 
     return BLEU() if kind == "bleu" else CHRF()
+
+
+def told(
+    source: str, texts: Sequence[str], log_probs: Sequence[float], said: list[str], read: list[str], weights: Tensor | None,
+    replaced: list[int] | None,
+) -> dict[str, Any]:  # fmt: skip
+    """An answer for a person: the best of `texts`, all with their log-probabilities, and for each token that was said the one of those
+    read that its weights [T, S] lie on most, S with the end. Of the best answer's tokens in `replaced`, if given, unknown ones (0) are
+    put as those they lay on."""
+    alternatives = [
+        {"text": text, "log_prob": round(log_prob, 4)}
+        for text, log_prob in zip(texts, log_probs, strict=True)
+        if math.isfinite(log_prob)
+    ]
+    answer = {"source": source, "text": alternatives[0]["text"], "alternatives": alternatives}
+    if weights is None:
+        return answer
+    places = weights[:, :-1].argmax(-1).tolist() if read else []
+    aligned = [{"token": token, "from": read[place]} for token, place in zip(said, places, strict=bool(read))]
+    if replaced is not None:
+        parts = [a["from"] if i == 0 else a["token"] for a, i in zip(aligned, replaced, strict=False)]
+        answer["text"] = "".join(parts).replace("▁", " ").strip()
+    return answer | {"alignment": aligned}

@@ -80,7 +80,7 @@ def of_translation(task: Any, model: Any, example: Pair) -> Found:
     targets = found.tokens[:1, 0, : int(found.lengths[0, 0])].long()
     if not targets.shape[1]:
         raise UsageError("nothing was said, so that there is nothing to explain", remedy="give another text")
-    said, attention = task.alignment(model, batch, found)
+    ((said, attention),) = task.alignments(model, batch, found)
 
     def logits(given: Tensor) -> Tensor:
         many = len(given)

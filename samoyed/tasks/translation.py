@@ -1,6 +1,5 @@
 """Translation: one text from another, in another language, shorter, or in reply."""
 
-import math
 from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar, Literal
 
@@ -29,6 +28,7 @@ from samoyed.tasks._pairs import (
     count_buckets,
     padded,
     statistics,
+    told,
 )
 from samoyed.tasks._streams import translated
 
@@ -234,38 +234,37 @@ class Translation(Task[Pair, Pairs]):
 
     def answer(self, model: nn.Module, example: Pair) -> dict[str, Any]:
         """What is said, others that were considered with their log-probabilities, and which source tokens each token lay on."""
-        batch = type(rows := self.collate([example]))(*(tensor.to(self.device) for tensor in rows))
+        return self.answers(model, [example])[0]
+
+    def answers(self, model: nn.Module, examples: Sequence[Pair], **options: Any) -> list[dict[str, Any]]:
+        batch = type(rows := self.collate(examples))(*(tensor.to(self.device) for tensor in rows))
         found = self.search(model, batch, self.beam_width)
-        alternatives = [
-            {"text": text, "log_prob": round(float(found.log_probs[0, n]), 4)}
-            for n in range(found.tokens.shape[1])
-            if (text := self.texts(found, n)[0]) is not None and math.isfinite(float(found.log_probs[0, n]))
-        ]
-        said, weights = self.alignment(model, batch, found)
-        words = self.vocabularies[0].split(example.source)
-        answer = {"source": example.source, "text": alternatives[0]["text"], "alternatives": alternatives}
-        if weights is None:
-            return answer
-        aligned = [
-            {"token": t, "from": words[int(w.argmax())]}
-            for t, w in zip(said, weights[:, :-1], strict=True)
-            if len(words)
-        ]
-        if self.replace_unknown:
-            answer["text"] = self._replaced(found, aligned)
-        return answer | {"alignment": aligned}
+        texts = [self.texts(found, n) for n in range(found.tokens.shape[1])]
+        log_probs, made = found.log_probs.tolist(), []
+        for i, (example, (said, weights)) in enumerate(
+            zip(examples, self.alignments(model, batch, found), strict=True)
+        ):
+            read = self.vocabularies[0].split(example.source)
+            replaced = found.tokens[i, 0].tolist() if self.replace_unknown else None
+            made.append(told(example.source, [t[i] for t in texts], log_probs[i], said, read, weights, replaced))
+        return made
 
     @torch.no_grad()
-    def alignment(self, model: Any, batch: Pairs, found: Hypotheses, row: int = 0) -> tuple[list[str], Tensor | None]:
-        """The tokens of a row's best answer, and the weights [T, S] with which each was read out."""
-        tokens = found.tokens[row, 0, : int(found.lengths[row, 0])]
-        names = [self.vocabularies[1].tokens[i] for i in tokens.tolist()]
-        length = int(batch.source_lengths[row])
-        if not len(tokens):
-            return names, None
-        sources = batch.sources[row : row + 1, :length].long()
-        weights = model.align(sources, batch.source_lengths[row : row + 1].long(), tokens[None])
-        return names, None if weights is None else weights[0].float()
+    def alignments(self, model: Any, batch: Pairs, found: Hypotheses) -> list[tuple[list[str], Tensor | None]]:
+        """Of each row: the tokens of its best answer, and the weights [T, S] with which each was read out."""
+        names = [
+            [self.vocabularies[1].tokens[i] for i in tokens[:length]]
+            for tokens, length in zip(found.tokens[:, 0].tolist(), found.lengths[:, 0].tolist(), strict=True)
+        ]
+        longest = max(map(len, names))
+        if not longest:
+            return [(each, None) for each in names]
+        weights = model.align(batch.sources.long(), batch.source_lengths.long(), found.tokens[:, 0, :longest])
+        sizes = batch.source_lengths.tolist()
+        return [
+            (each, None if weights is None or not each else weights[i, : len(each), : sizes[i]].float())
+            for i, each in enumerate(names)
+        ]
 
     def say(self, answer: dict[str, Any]) -> str:
         return str(answer["text"]) or "(nothing)"
@@ -280,13 +279,6 @@ class Translation(Task[Pair, Pairs]):
 
     def pictures(self, model: nn.Module, split: Split, data: dict[str, Pairs]) -> list[Picture]:
         return drawing.pictures(self, model, split.test, data["test"])
-
-    def _replaced(self, found: Hypotheses, aligned: list[dict[str, str]]) -> str:
-        """The best answer with each unknown token as the source token it lay on."""
-        parts = [
-            a["from"] if i == 0 else a["token"] for a, i in zip(aligned, found.tokens[0, 0].tolist(), strict=False)
-        ]
-        return "".join(parts).replace("▁", " ").strip()
 
     def _words(self, example: Pair) -> int:
         return max(max(len(t.split()), len(t) // _LETTERS) for t in (example.source, example.target))

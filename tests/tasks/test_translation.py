@@ -118,6 +118,27 @@ def test_an_unknown_word_is_taken_from_where_attention_lies(tokens: Any) -> None
     assert all(a["from"] in task.vocabularies[0].split("twenty-one") for a in answer["alignment"])
 
 
+@pytest.mark.parametrize("attention", ["general", "none"])
+def test_texts_are_answered_together_as_alone(attention: str) -> None:
+    """Sources of many lengths, searched in one batch: the same answers, alternatives and alignments."""
+    pairs = samples.load("written_numbers")[0][::97][:12]
+    task = Translation(beam_width=3, tokens="characters")
+    task.fit(pairs)
+    torch.manual_seed(0)
+    sizes = {"hidden_size": 16, "embedding_size": 8, "attention": attention}
+    model = build(task, catalog.model(catalog.task("translation"), "seq2seq"), sizes).eval()
+    together = task.answers(model, pairs)
+    assert len({len(pair.source) for pair in pairs}) > 3
+    for pair, found in zip(pairs, together, strict=True):
+        alone = task.answer(model, pair)
+        assert found.keys() == alone.keys()
+        assert found["text"] == alone["text"]
+        assert found.get("alignment") == alone.get("alignment")
+        for one, other in zip(found["alternatives"], alone["alternatives"], strict=True):
+            assert one["text"] == other["text"]
+            assert one["log_prob"] == pytest.approx(other["log_prob"], abs=2e-4)  # given to four decimals
+
+
 def test_metrics_are_those_of_what_predict_says() -> None:
     task, model, pairs = fitted()
     rows = task.collate(pairs[:12])
