@@ -9,6 +9,7 @@
 | answering.py | bodies -> examples -> answers -> JSON |
 | replies.py | a status and a JSON body |
 | api.py | the paths and their description |
+| direct.py | POST /predict, answered ahead of the paths |
 | server.py | the socket, the signals, the end |
 | page/ | the page: plain HTML, CSS and JavaScript, from this server alone |
 """

@@ -9,18 +9,18 @@ from typing import Any
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import HTTPException, RequestValidationError
 from starlette.exceptions import HTTPException as StarletteException
-from starlette.requests import ClientDisconnect
 from starlette.responses import StreamingResponse
 
 import samoyed
 from samoyed import received
 from samoyed.run import Run
 from samoyed.serving.answering import Answering
+from samoyed.serving.direct import CROWDED, PATH, Direct, Gone
 from samoyed.serving.guard import Cut
 from samoyed.serving.limits import Limits
 from samoyed.serving.replies import Reply, refusal
 from samoyed.serving.streaming import Streaming
-from samoyed.serving.waiting import Queue, Refused
+from samoyed.serving.waiting import Queue
 
 PAGE = {
     "/": ("index.html", "text/html; charset=utf-8"),
@@ -34,11 +34,24 @@ PAGE = {
 _JSON = "application/json"
 
 
-def application(run: Run, limits: Limits | None = None) -> tuple[FastAPI, Queue]:
+def application(run: Run, limits: Limits | None = None) -> tuple[Direct, Queue]:
     """The API of a run, and the queue behind it."""
     limits = limits or Limits()
     answering = Answering(run, limits)
     queue = Queue(answering.predict, limits)
+    app = _begun(run, queue)
+    direct = Direct(app, queue, limits)
+    facts = describe(run, answering, limits)
+    _add_questions(app, run, facts, answering, direct, Streaming(answering, limits.streams))
+    _add_facts(app, facts, queue)
+    for path, (name, kind) in PAGE.items():
+        app.add_api_route(path, _file(name, kind), methods=["GET"], include_in_schema=False)
+    _add_errors(app)
+    return direct, queue
+
+
+def _begun(run: Run, queue: Queue) -> FastAPI:
+    """An application without paths, whose queue works as long as it lives."""
 
     @asynccontextmanager
     async def life(app: FastAPI) -> AsyncIterator[None]:
@@ -47,47 +60,47 @@ def application(run: Run, limits: Limits | None = None) -> tuple[FastAPI, Queue]
         await queue.stop()
 
     about = f"A {run.config['model']} trained for {run.config['task']}. Errors are {{error, remedy}}."
-    app = FastAPI(
+    return FastAPI(
         title=f"Samoyed: {run.config['task']}", description=about, version=samoyed.__version__, lifespan=life,
         docs_url=None, redoc_url=None,  # their pages would load scripts from other hosts
     )  # fmt: skip
-    facts, streaming = describe(run, answering, limits), Streaming(answering, limits.streams)
 
-    @app.post("/predict", summary="The answer to one example", openapi_extra=_body(run, facts), responses=_errors())
-    async def predict(request: Request) -> Response:
+
+def _add_questions(
+    app: FastAPI, run: Run, facts: dict[str, Any], answering: Answering, direct: Direct, streaming: Streaming
+) -> None:
+    """What is asked about one example."""
+    told: dict[str, Any] = {"openapi_extra": _body(run, facts), "responses": _errors()}
+
+    @app.post(PATH, summary="The answer to one example", **told)
+    async def predict(
+        request: Request,
+    ) -> Response:  # described here; a server's questions are answered before the routes
         try:
-            if queue.full:  # before the body is read
-                raise Refused
-            return _response(await queue.ask(await request.body(), request.headers.get("content-type", "")))
-        except Refused:
-            return _response(refusal(503, "too many requests are waiting", "send it again in a second"))
-        except TimeoutError:
-            late = f"no answer within {limits.deadline:g} s"
-            return _response(refusal(504, late, "send it again when the server has less to do"))
-        except ClientDisconnect:
+            return _response(await direct.answer(request.receive, request.headers.get("content-type", "")))
+        except Gone:
             return Response(status_code=400)
 
-    @app.post(
-        "/explain", summary="Why one example is answered so", openapi_extra=_body(run, facts), responses=_errors()
-    )
+    @app.post("/explain", summary="Why one example is answered so", **told)
     async def explain(request: Request) -> Response:
         if getattr(run.task, "explain", None) is None:
             return _response(answering.explain(b"", ""))
-        if queue.full:
-            return _response(refusal(503, "too many requests are waiting", "send it again in a second"))
+        if direct.queue.full:
+            return _response(CROWDED)
         body = await request.body()
         return _response(await asyncio.to_thread(answering.explain, body, request.headers.get("content-type", "")))
 
-    @app.post(
-        "/stream", summary="The text of an answer, piece by piece, as server-sent events",
-        openapi_extra=_body(run, facts), responses=_errors(),
-    )  # fmt: skip
+    @app.post("/stream", summary="The text of an answer, piece by piece, as server-sent events", **told)
     async def stream(request: Request) -> Response:
         body = await request.body() if streaming.can else b""
         begun = await asyncio.to_thread(streaming.begin, body, request.headers.get("content-type", ""))
         if isinstance(begun, Reply):
             return _response(begun)
         return StreamingResponse(begun, media_type="text/event-stream")
+
+
+def _add_facts(app: FastAPI, facts: dict[str, Any], queue: Queue) -> None:
+    """What is served, and how the server does."""
 
     @app.get("/describe", summary="What is served: task, model, what to send, how well it does")
     async def tell() -> dict[str, Any]:
@@ -102,8 +115,9 @@ def application(run: Run, limits: Limits | None = None) -> tuple[FastAPI, Queue]
         names = ("waiting", "computed", "expired", "batches")
         return {name: getattr(queue, name) for name in names} | {"seconds_per_example": queue.pace}
 
-    for path, (name, kind) in PAGE.items():
-        app.add_api_route(path, _file(name, kind), methods=["GET"], include_in_schema=False)
+
+def _add_errors(app: FastAPI) -> None:
+    """Every error as {error, remedy}."""
 
     @app.exception_handler(StarletteException)
     async def plainly(request: Request, error: HTTPException) -> Response:
@@ -124,8 +138,6 @@ def application(run: Run, limits: Limits | None = None) -> tuple[FastAPI, Queue]
         return _response(
             refusal(500, "something went wrong here, and was logged", "send the request again, or report it")
         )
-
-    return app, queue
 
 
 def describe(run: Run, answering: Answering, limits: Limits) -> dict[str, Any]:
@@ -173,8 +185,7 @@ def _errors() -> dict[int | str, dict[str, Any]]:
 
 
 def _response(reply: Reply) -> Response:
-    headers = {"retry-after": "1"} if reply.status == 503 else None
-    return Response(reply.body, reply.status, headers, _JSON)
+    return Response(reply.body, reply.status, {"retry-after": "1"} if reply.status == 503 else None, _JSON)
 
 
 def _file(name: str, kind: str) -> Any:

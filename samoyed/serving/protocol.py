@@ -51,7 +51,8 @@ def protocol(limits: Limits, full: Callable[[], bool]) -> type[asyncio.Protocol]
 
         timer: asyncio.TimerHandle | None = None
         head = 0  # bytes of headers so far; -1 while none are expected
-        refusing = False
+        reading = False  # from the end of a request's headers to the end of its body
+        refusing = gone = False
 
         def connection_made(self, transport: Any) -> None:
             super().connection_made(transport)
@@ -62,24 +63,32 @@ def protocol(limits: Limits, full: Callable[[], bool]) -> type[asyncio.Protocol]
                 self._expect()
 
         def connection_lost(self, exc: Exception | None) -> None:
+            self.gone = True
             self._stop()
             super().connection_lost(exc)
 
         def data_received(self, data: bytes) -> None:
+            if self.head < 0 and not self.reading and self._idle():
+                self.head = 0
             if self.head >= 0:
                 self.head += min(len(data), limits.headers + 1) if b"\r\n\r\n" not in data else 0
                 if self.head > limits.headers or data.find(b"\r\n\r\n") > limits.headers:
                     self._end(_LARGE)
                     return
-            elif self.cycle is None or self.cycle.response_complete:
-                self._expect()
             super().data_received(data)
+            if self.head >= 0 and self.timer is None:  # mostly all of them came at once, and nothing has to be timed
+                self._expect()
+
+        def on_message_begin(self) -> None:
+            super().on_message_begin()
+            self.scope["samoyed.gone"] = self._has_gone  # type: ignore[typeddict-unknown-key]
 
         def send_400_response(self, msg: str) -> None:
             self._end(_BAD)
 
         def on_headers_complete(self) -> None:
             self._stop()
+            self.reading = True
             self.refusing = self.url.startswith(b"/predict") and self._idle() and full()
             if self.refusing and self._without_body():
                 return
@@ -91,6 +100,7 @@ def protocol(limits: Limits, full: Callable[[], bool]) -> type[asyncio.Protocol]
                 super().on_body(body)
 
         def on_message_complete(self) -> None:
+            self.reading = False
             if not self.refusing:
                 super().on_message_complete()
                 return
@@ -107,9 +117,12 @@ def protocol(limits: Limits, full: Callable[[], bool]) -> type[asyncio.Protocol]
             length = next((value for name, value in self.headers if name == b"content-length"), b"")
             return length.isdigit() and int(length) <= 2**16 and not self.expect_100_continue
 
+        def _has_gone(self) -> bool:
+            return self.gone
+
         def _expect(self) -> None:
-            self._stop()
-            self.head = 0
+            """Waits for headers, but not longer than for their time."""
+            self.head = max(self.head, 0)
             self.timer = self.loop.call_later(limits.header_time, self._end, _SLOW)
 
         def _stop(self) -> None:

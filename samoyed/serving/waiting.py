@@ -16,13 +16,25 @@ from samoyed.serving.replies import Reply
 _SMOOTHING = 0.2
 
 
+def stays() -> bool:
+    """That a client has gone, where that is not known."""
+    return False
+
+
 class Asked:
-    """One request in the queue: its body, when it arrived, until when an answer is worth computing, and who waits for it."""
+    """One request in the queue: its body, until when an answer is worth computing, who waits for it, and whether its client has gone."""
 
-    __slots__ = ("body", "cancelled", "deadline", "future", "kind")
+    __slots__ = ("body", "cancelled", "deadline", "future", "gone", "kind")
 
-    def __init__(self, body: bytes, kind: str, deadline: float, future: "asyncio.Future[Reply]") -> None:
-        self.body, self.kind, self.deadline, self.future, self.cancelled = body, kind, deadline, future, False
+    def __init__(
+        self, body: bytes, kind: str, deadline: float, future: "asyncio.Future[Reply]", gone: Callable[[], bool] = stays
+    ) -> None:
+        self.body, self.kind, self.deadline, self.future, self.gone = body, kind, deadline, future, gone
+        self.cancelled = False
+
+    def worth(self, now: float) -> bool:
+        """Whether somebody still waits for an answer in time."""
+        return not self.cancelled and self.deadline > now and not self.gone()
 
 
 class Refused(Exception):
@@ -59,29 +71,29 @@ class Queue:
         """Whether one more would be too many, or would wait beyond its deadline."""
         return self.waiting >= self._limits.waiting or self.waiting * self.pace > self._limits.deadline
 
-    async def ask(self, body: bytes, kind: str) -> Reply:
-        """The reply to one request. Raises Refused at once where the queue is full, TimeoutError at the deadline."""
+    async def ask(self, body: bytes, kind: str, gone: Callable[[], bool] = stays) -> Reply:
+        """The reply to one request, whose client `gone` tells of. Raises Refused at once where the queue is full, TimeoutError at the deadline."""
         if self.full:
             raise Refused
         loop = asyncio.get_running_loop()
-        asked = Asked(body, kind, time.monotonic() + self._limits.deadline, loop.create_future())
+        asked = Asked(body, kind, time.monotonic() + self._limits.deadline, loop.create_future(), gone)
         self.waiting += 1
         self._queue.put(asked)
         timer = loop.call_later(self._limits.deadline, _give_up, asked)
         try:
             return await asked.future
         finally:
-            asked.cancelled = True  # also where the client has gone
+            asked.cancelled = True
             timer.cancel()
 
     def _work(self) -> None:
         while (batch := self._gather()) is not None:
             now = time.monotonic()
-            worth = [asked for asked in batch if not asked.cancelled and asked.deadline > now]
+            worth = [asked for asked in batch if asked.worth(now)]
             replies = self._answer(worth) if worth else []
             taken = (time.monotonic() - now) / max(1, len(worth))
             assert self._loop is not None
-            self._loop.call_soon_threadsafe(self._deliver, worth, replies, len(batch), taken)
+            self._loop.call_soon_threadsafe(self._deliver, batch, worth, replies, taken)
 
     def _gather(self) -> list[Asked] | None:
         """The next batch, waited for; None at the end."""
@@ -101,9 +113,9 @@ class Queue:
             batch.append(another)
         return batch
 
-    def _deliver(self, worth: list[Asked], replies: list[Reply], taken: int, pace: float) -> None:
-        self.waiting -= taken
-        self.expired += taken - len(worth)
+    def _deliver(self, batch: list[Asked], worth: list[Asked], replies: list[Reply], pace: float) -> None:
+        self.waiting -= len(batch)
+        self.expired += len(batch) - len(worth)
         self.computed += len(worth)
         if worth:
             self.batches += 1
@@ -111,6 +123,8 @@ class Queue:
         for asked, reply in zip(worth, replies, strict=True):
             if not asked.future.done():
                 asked.future.set_result(reply)
+        for asked in batch if len(worth) < len(batch) else ():  # nobody waits for these
+            _give_up(asked)
 
 
 def _give_up(asked: Asked) -> None:

@@ -1,5 +1,6 @@
 """What a served run answers: the run's own answers, whatever they are computed with, and clear errors for all that is wrong."""
 
+import asyncio
 import io
 import json
 import sys
@@ -8,12 +9,16 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import httpx
 import numpy as np
 import pytest
 from PIL import Image as Pillow
 
+from benchmarks import clients
+from benchmarks.clients import Question
 from samoyed import samples
 from samoyed.run import Run
+from samoyed.serving.api import application
 
 
 def png(pixels: np.ndarray) -> bytes:
@@ -70,25 +75,62 @@ def test_texts_and_series_are_answered(run_of: Callable[[str], Run], serving: An
         assert served.client.post("/predict", json={"values": [1, 2]}).status_code == 422
 
 
-def test_many_clients_get_what_one_gets(run_of: Callable[[str], Run], serving: Any, promise: Any, times: Any) -> None:
-    run = run_of("image-classification")
-    images = samples.load("digits")[0][: times(200, 1500)]
-    wanted = [run.predict(image) for image in images]
-    wrong = 0
-    with serving(run) as served, ThreadPoolExecutor(16) as clients:
-        posted = clients.map(
-            lambda i: served.client.post("/predict", json={"pixels": i.pixels[:, :, 0].tolist()}).json(), images
-        )
-        wrong = sum(not near(found, answer) for found, answer in zip(posted, wanted, strict=True))
+@pytest.mark.parametrize("task", ["image-classification", "text-generation"])
+def test_256_clients_get_what_one_gets(
+    task: str, run_of: Callable[[str], Run], serving: Any, promise: Any, times: Any
+) -> None:
+    """Each over a connection of its own, for a second; texts are drawn with one seed, and begin at many lengths."""
+    run = run_of(task)
+    if task == "image-classification":
+        images = samples.load("digits")[0][:200]
+        asked = [
+            Question({"pixels": i.pixels[:, :, 0].tolist()}, run.predict(i) | {"input": "request"}) for i in images
+        ]
+    else:
+        options = {"length": 20, "temperature": 0.5, "seed": 3}
+        texts = ["abcdefgh"[i % 7 :] + "ab" * (i % 5) for i in range(60)]
+        asked = [Question({"text": t, "options": options}, run.generate(t, **options)) for t in texts]
+    with serving(run) as served:
+        found = clients.load(served.port, asked, 256, times(1, 20))
         load = served.client.get("/load").json()
-        assert load["batches"] < load["computed"] == len(images), "nothing was computed together"
+    assert load["computed"] == found.answered > 256
+    assert load["batches"] < found.answered / 4, "little was computed together"
+    assert found.others == 0
     promise(
         "V1",
         "the server answers under load as the run does alone, to 1e-6",
-        len(images),
-        wrong,
-        "answers of 16 clients",
+        found.answered,
+        found.wrong,
+        "answers to 256 clients",
     )
+
+
+def test_the_described_route_answers_as_the_direct_path_does(run_of: Callable[[str], Run]) -> None:
+    """POST /predict is answered ahead of the routes; the route that the description is made from gives the same."""
+    direct, queue = application(run_of("image-classification"))
+    bodies = [b'{"pixels": [[0, 255], [3, 4]]}', b"{", b'{"pixels": "x"}', b"[" * 100_000, b""]
+
+    async def said(app: Any, body: bytes) -> tuple[int, dict[str, str], bytes]:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost") as client:
+            reply = await client.post("/predict", content=body, headers={"content-type": "application/json"})
+            return reply.status_code, dict(reply.headers), reply.content
+
+    async def both() -> None:
+        queue.start()
+        for body in bodies:
+            first = await said(direct, body)
+            assert first == await said(direct.app, body)
+            assert first[0] == (
+                200 if body is bodies[0] else 400 if body[:1] in (b"{", b"[", b"") and body != bodies[2] else 422
+            )
+        queue.waiting = 10**6
+        assert (full := await said(direct, bodies[0])) == await said(direct.app, bodies[0])
+        assert (full[0], full[1]["retry-after"]) == (503, "1")
+        queue.waiting = 0
+        await queue.stop()
+
+    asyncio.run(both())
+    assert "/predict" in direct.app.openapi()["paths"]
 
 
 def test_one_bad_request_spoils_nothing_for_its_company(run_of: Callable[[str], Run], serving: Any) -> None:
@@ -174,6 +216,10 @@ def test_our_own_failure_is_said_without_a_trace(run_of: Callable[[str], Run], s
 
     monkeypatch.setattr(type(run.task), "answers", broken)
     with serving(run) as served:
+        response = served.client.post("/predict", json={"pixels": [[0]]})
+        assert response.status_code == 500
+        assert "private" not in response.text
+        monkeypatch.setattr(served.queue, "ask", broken)
         response = served.client.post("/predict", json={"pixels": [[0]]})
         assert response.status_code == 500
         assert "private" not in response.text

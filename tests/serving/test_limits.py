@@ -70,6 +70,28 @@ def test_what_expired_is_never_computed(slow: Any, serving: Any) -> None:
         assert served.client.get("/health").status_code == 200
 
 
+def test_who_has_gone_costs_no_computation(slow: Any, serving: Any) -> None:
+    run, sizes = slow
+    body = b'{"pixels": [[0]]}'
+    asked = b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % len(body) + body
+    with serving(run, together=1) as served:
+        for _ in range(8):
+            with socket.create_connection(("127.0.0.1", served.port)) as connection:
+                connection.sendall(asked)
+        assert served.client.post("/predict", json=GIVEN).status_code == 200
+        assert served.queue.expired >= 5
+        assert len(sizes) <= 4
+
+
+def test_a_body_in_pieces_is_put_together(run_of: Callable[[str], Run], serving: Any) -> None:
+    head = b"POST /predict HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
+    with serving(run_of("image-classification")) as served:
+        whole = served.raw(head + b'11\r\n{"pixels": [[0]]}\r\n0\r\n\r\n')
+        assert whole.startswith(b"HTTP/1.1 200")
+        pieces = [head, b'b\r\n{"pixels": \r\n', b"6\r\n[[0]]}\r\n", b"0\r\n\r\n"]
+        assert served.raw(*pieces, pause=0.05) == whole
+
+
 def test_malformed_requests_are_refused(run_of: Callable[[str], Run], serving: Any, promise: Any, times: Any) -> None:
     draw = np.random.default_rng(0)
     good = (
