@@ -3,7 +3,8 @@
 python -m benchmarks.serving RUN... [--peer PYTHON] [--floor]    PYTHON is an interpreter that has litserve and can import samoyed
 
 Closed loop: a number of clients, each of which sends its next request when it has its answer, over connections that are kept. All clients are
-one process; each answer is held against that of the run alone, to 1e-6. Servers are asked in turn, round by round, and take the same JSON.
+one process; each answer is held against that of the run alone, to 1e-6. Servers are asked in turn, round by round, and take the same JSON; those
+that are not asked are stopped.
 `--floor` adds uvicorn with an application that reads the question and sends bytes as long as an answer: what HTTP alone costs. Of each server
 are told the processor time that it and the clients took a request, and the share of the machine that other processes took meanwhile.
 """
@@ -121,12 +122,21 @@ def start(words: list[str], port: int) -> subprocess.Popen[bytes]:
 
 def end(process: subprocess.Popen[bytes]) -> None:
     """Ends a server and whatever it started: LitServe's workers outlive it otherwise, and take the port and the processor."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGCONT)
     process.terminate()
     with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(15)
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait(15)
+
+
+def let(asked: str, processes: dict[str, subprocess.Popen[bytes]]) -> None:
+    """Lets one server work while the others stand still: LitServe's worker looks into its empty queue again and again, and takes a core."""
+    for name, process in processes.items():
+        os.killpg(process.pid, signal.SIGCONT if name == asked else signal.SIGSTOP)
+    time.sleep(0.1)
 
 
 def commands(run: Path, questions: list[Question], given: argparse.Namespace) -> dict[str, list[str]]:
@@ -220,6 +230,7 @@ def measure(run: Path, given: argparse.Namespace) -> None:
             rows = {name: Timed() for name in processes}
             for _ in range(given.rounds):
                 for name, process in processes.items():
+                    let(name, processes)
                     rows[name].add(name, process, questions, count, given.seconds)
             print("\n".join(row.line(name, count) for name, row in rows.items()), flush=True)
             found |= {(name, count): row for name, row in rows.items()}
