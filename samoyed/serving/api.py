@@ -26,6 +26,7 @@ PAGE = {
     "/": ("index.html", "text/html; charset=utf-8"),
     "/page.css": ("page.css", "text/css; charset=utf-8"),
     "/page.js": ("page.js", "text/javascript; charset=utf-8"),
+    "/files.js": ("files.js", "text/javascript; charset=utf-8"),
     "/pictures.js": ("pictures.js", "text/javascript; charset=utf-8"),
     "/answers.js": ("answers.js", "text/javascript; charset=utf-8"),
     "/sounds.js": ("sounds.js", "text/javascript; charset=utf-8"),

@@ -19,6 +19,7 @@ _OPEN = (
     "/health",
     "/page.css",
     "/page.js",
+    "/files.js",
     "/pictures.js",
     "/answers.js",
     "/sounds.js",

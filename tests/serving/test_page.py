@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image as Pillow
 
 from samoyed import samples
 from samoyed.run import Run
@@ -137,6 +138,33 @@ def test_a_token_is_asked_for(run_of: Callable[[str], Run], serving: Any, browse
         page.close()
         page, _ = opened(browser, f"{served.url}/#token={token}")
         assert token not in page.url
+        page.close()
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(390, "dark"), (1200, "light")])
+def test_a_clip_is_dropped_and_its_tags_are_drawn(
+    run_of: Callable[[str], Run], serving: Any, browser: Any, width: int, scheme: str
+) -> None:
+    frames = [Pillow.fromarray(frame[..., 0]) for frame in samples.load("changing_motion")[0][3].frames]
+    data = io.BytesIO()
+    frames[0].save(data, "GIF", save_all=True, append_images=frames[1:], duration=100)
+    with serving(run_of("video-tagging")) as served:
+        page, met = opened(browser, served.url, width, scheme)
+        page.click("#input button[type=submit]")
+        assert "no file yet" in page.inner_text("#answer [role=alert]")
+        given = page.evaluate_handle(
+            "(bytes) => { const all = new DataTransfer(); all.items.add(new File([new Uint8Array(bytes)], 'x.gif')); return all; }",
+            list(data.getvalue()),
+        )
+        page.dispatch_event(".drop", "drop", {"dataTransfer": given})
+        assert page.inner_text(".drop p") == "x.gif"
+        page.click("#input button[type=submit]")
+        page.wait_for_selector("canvas.strip")
+        assert page.locator("svg.lane").count() == 5
+        assert len(page.get_attribute("svg.lane polygon", "points").split()) == 2 + 2 * 24
+        assert "NaN" not in page.inner_text("#answer")
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        assert met == []
         page.close()
 
 

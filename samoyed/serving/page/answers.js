@@ -7,7 +7,8 @@ export async function show(make, answer, beside, why) {
   if (answer.label !== undefined) parts.push(make("p", { className: "first", id: "label" }, String(answer.label)));
   if (answer.text !== undefined && !answer.strokes) parts.push(make("p", { className: "first", id: "text" }, answer.text || "(nothing)"));
   if (Array.isArray(answer.labels)) parts.push(make("p", { className: "first", id: "label" }, answer.labels.join(", ") || "no label"));
-  if (answer.probs) parts.push(bars(make, answer.probs));
+  if (Array.isArray(answer.intervals)) parts.push(make("p", { className: "first", id: "label" }, [...new Set(answer.intervals.map(({ tag }) => tag))].join(", ") || "no tag"));
+  if (answer.probs) parts.push((Object.values(answer.probs).some(Array.isArray) ? lanes : bars)(make, answer.probs));
   if (Array.isArray(answer.weights) && Array.isArray(answer.weights[0])) {
     parts.push(words(make, answer.weights.map(([text, weight]) => ({ text: `${text} `, weight }))));
     parts.push(make("p", { className: "soft" }, "Blue words speak for the answer, orange ones against it."));
@@ -18,7 +19,7 @@ export async function show(make, answer, beside, why) {
     if (answer.next) parts.push(make("h2", {}, "Likeliest next"), bars(make, answer.next));
   }
   if (Array.isArray(answer.strokes)) parts.push(ink(answer));
-  const drawn = ["strokes", "given", "input", "label", "labels", "probs", "forecast", "low", "high", "times", "target", "beginning", "continuation", "next", "weights", "weights by", "text", "words"];
+  const drawn = ["strokes", "given", "input", "label", "labels", "probs", "forecast", "low", "high", "times", "target", "beginning", "continuation", "next", "weights", "weights by", "text", "words", "begins"];
   const rest = Object.entries(answer).filter(([name]) => !drawn.includes(name));
   const several = rest.filter(([, value]) => lists(value)), plain = rest.filter(([, value]) => !lists(value));
   if (plain.length) parts.push(table(make, plain));
@@ -34,6 +35,17 @@ function bars(make, probs) {
     fill.style.width = `${Math.max(0, Math.min(1, p)) * 100}%`;
     const shown = /^\s+$/.test(name) ? JSON.stringify(name).slice(1, -1).replaceAll(" ", "space") : name;
     return [make("span", { className: "name" }, shown), make("span", { className: "bar", ariaHidden: "true" }, fill), make("span", {}, `${(100 * p).toFixed(1)} %`)];
+  }));
+}
+
+// The probability of each tag from the first frame to the last, and its largest; those that come nearest to certain.
+function lanes(make, probs) {
+  const ranked = Object.entries(probs).map(([name, row]) => [name, row, Math.max(...row)]).sort((a, b) => b[2] - a[2]).slice(0, SHOWN);
+  return make("div", { className: "bars", id: "lanes" }, ...ranked.flatMap(([name, row, most]) => {
+    const facts = { class: "lane", viewBox: `0 0 ${row.length} 1`, preserveAspectRatio: "none", role: "img", "aria-label": `${name} from the first frame to the last` };
+    const lane = shape("svg", facts), points = row.flatMap((p, i) => [`${i},${1 - p}`, `${i + 1},${1 - p}`]);
+    lane.append(shape("polygon", { points: ["0,1", ...points, `${row.length},1`].join(" ") }));
+    return [make("span", { className: "name" }, name), lane, make("span", {}, `${(100 * most).toFixed(1)} %`)];
   }));
 }
 
@@ -54,22 +66,23 @@ function table(make, rows) {
   return make("div", { className: "wide" }, make("table", {}, make("tbody", {}, ...lines)));
 }
 
+function shape(tag, facts, text) {
+  const node = document.createElementNS("http://www.w3.org/2000/svg", tag);
+  for (const [name, value] of Object.entries(facts)) node.setAttribute(name, value);
+  if (text !== undefined) node.textContent = text;
+  return node;
+}
+
 // Strokes of a pen, those that were given in grey.
 function ink(answer) {
   const all = answer.strokes.flat(), xs = all.map(([x]) => x), ys = all.map(([, y]) => y);
   const least = [Math.min(...xs), Math.min(...ys)], most = [Math.max(...xs), Math.max(...ys)];
-  const side = Math.max(most[0] - least[0], most[1] - least[1]) || 1, edge = 0.06 * side, name = "http://www.w3.org/2000/svg";
-  const svg = document.createElementNS(name, "svg");
-  svg.setAttribute("class", "ink");
-  svg.setAttribute("role", "img");
-  svg.setAttribute("aria-label", answer.text ? `${answer.text}, written by hand` : "A drawing");
-  svg.setAttribute("viewBox", [least[0] - edge, least[1] - edge, most[0] - least[0] + 2 * edge, most[1] - least[1] + 2 * edge].join(" "));
+  const side = Math.max(most[0] - least[0], most[1] - least[1]) || 1, edge = 0.06 * side;
+  const seen = [least[0] - edge, least[1] - edge, most[0] - least[0] + 2 * edge, most[1] - least[1] + 2 * edge].join(" ");
+  const svg = shape("svg", { class: "ink", role: "img", "aria-label": answer.text ? `${answer.text}, written by hand` : "A drawing", viewBox: seen });
   answer.strokes.forEach((stroke, i) => {
-    const line = document.createElementNS(name, "polyline");
-    line.setAttribute("points", [...stroke, stroke[stroke.length - 1]].map((point) => point.join(",")).join(" "));
-    line.setAttribute("stroke-width", 0.012 * side);
-    if (i < (answer.given ?? 0)) line.setAttribute("class", "past");
-    svg.append(line);
+    const points = [...stroke, stroke[stroke.length - 1]].map((point) => point.join(",")).join(" ");
+    svg.append(shape("polyline", { points, "stroke-width": 0.012 * side, ...(i < (answer.given ?? 0) ? { class: "past" } : {}) }));
   });
   return svg;
 }
@@ -90,23 +103,17 @@ function chart(answer, past) {
   const x = (i) => left + (i * (width - left - 6)) / Math.max(1, count - 1);
   const y = (v) => 8 + ((most - v) * (height - bottom - 14)) / (most - least || 1);
   const points = (values, from) => values.map((v, i) => `${x(from + i).toFixed(1)},${y(v).toFixed(1)}`);
-  const made = (tag, facts, text) => {
-    const node = document.createElementNS("http://www.w3.org/2000/svg", tag);
-    for (const [name, value] of Object.entries(facts)) node.setAttribute(name, value);
-    if (text !== undefined) node.textContent = text;
-    return node;
-  };
-  const svg = made("svg", { class: "chart", viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": `${answer.target}: the past and the forecast` });
+  const svg = shape("svg", { class: "chart", viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": `${answer.target}: the past and the forecast` });
   for (const value of [least, (least + most) / 2, most]) {
-    svg.append(made("line", { class: "axis", x1: left, x2: width - 6, y1: y(value), y2: y(value) }));
-    svg.append(made("text", { x: left - 6, y: y(value) + 4, "text-anchor": "end" }, Number(value.toPrecision(3)).toLocaleString("en")));
+    svg.append(shape("line", { class: "axis", x1: left, x2: width - 6, y1: y(value), y2: y(value) }));
+    svg.append(shape("text", { x: left - 6, y: y(value) + 4, "text-anchor": "end" }, Number(value.toPrecision(3)).toLocaleString("en")));
   }
-  if (answer.low) svg.append(made("polygon", { class: "band", points: [...points(answer.high, kept.length), ...points(answer.low, kept.length).reverse()].join(" ") }));
-  if (kept.length) svg.append(made("polyline", { class: "past", points: points(kept, 0).join(" ") }));
+  if (answer.low) svg.append(shape("polygon", { class: "band", points: [...points(answer.high, kept.length), ...points(answer.low, kept.length).reverse()].join(" ") }));
+  if (kept.length) svg.append(shape("polyline", { class: "past", points: points(kept, 0).join(" ") }));
   const join = kept.length ? [kept[kept.length - 1], ...answer.forecast] : answer.forecast;
-  svg.append(made("polyline", { class: "future", points: points(join, kept.length - (kept.length ? 1 : 0)).join(" ") }));
+  svg.append(shape("polyline", { class: "future", points: points(join, kept.length - (kept.length ? 1 : 0)).join(" ") }));
   const when = [...new Set([answer.times?.[0], answer.times?.at(-1)])].filter(Boolean).join(" to ");
-  svg.append(made("text", { x: width - 6, y: height - 6, "text-anchor": "end" }, when));
+  svg.append(shape("text", { x: width - 6, y: height - 6, "text-anchor": "end" }, when));
   return svg;
 }
 
@@ -118,14 +125,14 @@ function forecast(make, answer) {
   return make("details", {}, make("summary", {}, "In numbers"), make("div", { className: "wide" }, make("table", {}, make("tbody", {}, head, ...lines))));
 }
 
-// Why: {heat: [H][W], signed or not} laid on the picture, {heats: [{word, heat}]} the same for each word of a caption, {parts:
-// [{text, weight}]} as shaded words, and {sentence}.
+// Why: {heat: [H][W], signed or not} laid on the picture, or on a spectrogram, a line or a strip of frames that come with it; {heats:
+// [{word, heat}]} the same for each word of a caption, {parts: [{text, weight}]} as shaded words, and {sentence}.
 async function reasons(make, why, beside) {
   const parts = [make("h2", {}, "Why")];
   if (why.heat && beside.picture && !why.line) parts.push(await heat(make, why.heat, beside.picture));
   if (why.heats && beside.picture) parts.push(await looks(make, why.heats, beside.picture));
-  const drawn = why.spectrogram ?? why.line;
-  if (drawn && why.heat) parts.push(grid(make, drawn, why.heat, why.spectrogram !== undefined));
+  const drawn = ["spectrogram", "line", "strip"].find((name) => why[name]);
+  if (drawn && why.heat) parts.push(grid(make, why[drawn], why.heat, drawn));
   if (why.symbols) parts.push(make("p", { className: "soft", id: "symbols" }, why.symbols.map(({ symbol, at, in: unit }) => `${symbol === " " ? "␣" : symbol} ${unit === "seconds" ? `${at.toFixed(2)} s` : Math.round(at)}`).join(" · ")));
   if (why.each?.length > 1) parts.push(...why.each.slice(0, SHOWN).flatMap(({ label, parts: some }) => [make("h3", {}, label), words(make, some)]));
   else if (why.parts) parts.push(words(make, why.parts));
@@ -144,12 +151,12 @@ function words(make, pairs) {
 }
 
 // What was given as rows of numbers, grey, under the heat; a spectrogram has its lowest band below.
-function grid(make, given, values, upwards) {
-  const rows = given.length, columns = given[0].length, canvas = make("canvas", { width: columns, height: rows, className: "grid", id: "why" });
+function grid(make, given, values, kind) {
+  const rows = given.length, columns = given[0].length, canvas = make("canvas", { width: columns, height: rows, className: `grid ${kind}`, id: "why" });
   const pen = canvas.getContext("2d"), all = given.flat(), least = Math.min(...all), span = Math.max(...all) - least || 1;
   const most = Math.max(...values.flat().map(Math.abs), 1e-12);
   given.forEach((row, i) => row.forEach((value, j) => {
-    const y = upwards ? rows - 1 - i : i, grey = Math.round((255 * (value - least)) / span), weight = values[i][j];
+    const y = kind === "spectrogram" ? rows - 1 - i : i, grey = Math.round((255 * (value - least)) / span), weight = values[i][j];
     pen.fillStyle = `rgb(${grey} ${grey} ${grey})`;
     pen.fillRect(j, y, 1, 1);
     pen.fillStyle = `rgb(${weight < 0 ? "0 114 178" : "213 94 0"} / ${(Math.abs(weight) / most) * 0.7})`;

@@ -1,4 +1,5 @@
 // The page of a served run: what to give, by kind of example, and the answer drawn. Nothing is asked of any other host.
+import { chooser, receives } from "./files.js";
 import { drawing, dropped } from "./pictures.js";
 import { recorded } from "./sounds.js";
 import { show } from "./answers.js";
@@ -51,7 +52,7 @@ const kinds = {
   },
   Series(about) {
     const area = make("textarea", { id: "values", spellcheck: false, placeholder: "Month,passengers\n1949-01,112\n1949-02,118\n…" });
-    const file = chooser("Choose a CSV", ".csv,.tsv,text/csv", async (chosen) => { area.value = await chosen.text(); });
+    const file = chooser(make, "Choose a CSV", ".csv,.tsv,text/csv", async (chosen) => { area.value = await chosen.text(); });
     return {
       elements: [make("label", { htmlFor: "values" }, "A table with a header, or numbers alone"), area, make("div", { className: "row" }, file)],
       async send() {
@@ -65,13 +66,14 @@ const kinds = {
   },
 };
 
-// A file that is sent as it is: of recordings and of other kinds that nobody types.
+// A file that is sent as it is: of kinds that nobody types or draws.
 function upload(text, accept) {
-  const name = make("span", { className: "soft" }, "none chosen");
+  const input = make("input", { type: "file", accept, id: "file" }), name = make("p", { className: "soft" }, "or drop one here");
+  const element = make("div", { className: "drop" }, make("label", { className: "file" }, text, input), name);
   let file = null;
-  const input = chooser(text, accept, (chosen) => { file = chosen; name.textContent = chosen.name; });
+  receives(element, input, (chosen) => { if (chosen) { file = chosen; name.textContent = chosen.name; } });
   return {
-    elements: [make("div", { className: "row" }, input, name)],
+    elements: [element],
     async send() {
       if (!file) throw { error: "there is no file yet", remedy: "choose one" };
       return { body: file, type: "application/octet-stream", beside: {} };
@@ -100,7 +102,7 @@ function fields(about) {
     return { name, type, area, label: make("label", { htmlFor: area.id }, type === "str" ? asked : `${asked}, as JSON`) };
   });
   const file = areas.length === 1 && areas[0].type === "str"
-    ? [make("div", { className: "row" }, chooser("Choose a text file", ".txt,text/plain", async (chosen) => { areas[0].area.value = await chosen.text(); }))]
+    ? [make("div", { className: "row" }, chooser(make, "Choose a text file", ".txt,text/plain", async (chosen) => { areas[0].area.value = await chosen.text(); }))]
     : [];
   return {
     elements: [...areas.flatMap(({ label, area }) => [label, area]), ...file],
@@ -120,12 +122,6 @@ function fields(about) {
 
 const json = (value, beside) => ({ body: value, type: "application/json", beside });
 const draw = (canvas) => make("details", {}, make("summary", {}, "or draw one"), canvas.element);
-
-function chooser(text, accept, chosen) {
-  const input = make("input", { type: "file", accept });
-  input.addEventListener("change", () => input.files[0] && chosen(input.files[0]));
-  return make("label", { className: "file" }, text, input);
-}
 
 function options(about) {
   const numbers = Object.entries(about.options).filter(([, value]) => typeof value === "number" && !Array.isArray(value));
@@ -171,7 +167,7 @@ function open(about) {
   const measured = Object.entries(about.metrics).map(([name, m]) => `${name} ${m.value.toPrecision(3)} ${m.unit} (${m.low.toPrecision(3)} to ${m.high.toPrecision(3)})`);
   $("measured").textContent = measured.length ? `Measured on data not seen in training: ${measured.join(", ")}.` : "";
   const bearer = token ? '-H "Authorization: Bearer $SAMOYED_TOKEN" ' : "";
-  const example = (about.fields.pixels ? "-F file=@picture.png" : { Series: "-F file=@series.csv", Recording: "-F file=@recording.wav", Utterance: "-F file=@recording.wav", LabelledRecording: "-F file=@recording.wav", Clip: "-F file=@clip.gif", Volume: "-F file=@scan.npy" }[about.example]) ??
+  const example = (about.fields.pixels ? "-F file=@picture.png" : { Series: "-F file=@series.csv", Recording: "-F file=@recording.wav", Utterance: "-F file=@recording.wav", LabelledRecording: "-F file=@recording.wav", Clip: "-F file=@clip.gif", TaggedClip: "-F file=@clip.gif", Volume: "-F file=@scan.npy" }[about.example]) ??
     `-H 'Content-Type: application/json' -d '${JSON.stringify(Object.fromEntries(Object.keys(about.fields).map((n) => [n, "..."])))}'`;
   $("curl").textContent = `curl ${bearer}${example} ${location.origin}/predict`;
   $("login").hidden = true;

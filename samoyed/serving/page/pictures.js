@@ -1,5 +1,7 @@
 // Pictures: a square to draw on, by mouse, finger or keyboard, and a place to drop or choose a file.
 
+import { receives } from "./files.js";
+
 const SIDE = 320, PEN = 26, STEP = 8;
 
 export function drawing(make, dark) {
@@ -96,13 +98,6 @@ export function dropped(make) {
     shown.hidden = false;
     made.changed();
   }
-  input.addEventListener("change", () => take(input.files[0]));
-  for (const name of ["dragenter", "dragover"]) element.addEventListener(name, (event) => { event.preventDefault(); element.classList.add("over"); });
-  element.addEventListener("dragleave", () => element.classList.remove("over"));
-  element.addEventListener("drop", (event) => {
-    event.preventDefault();
-    element.classList.remove("over");
-    take(event.dataTransfer.files[0]);
-  });
+  receives(element, input, take);
   return made;
 }

@@ -1,5 +1,7 @@
 // A recording: made with the microphone, chosen, or dropped; always sent as a file, what was recorded as 16-bit WAV of one channel.
 
+import { receives } from "./files.js";
+
 const LONGEST = 60; // seconds
 
 export function recorded(make) {
@@ -76,14 +78,7 @@ export function recorded(make) {
     await (stop ? stop() : begin());
     working = false;
   });
-  input.addEventListener("change", () => take(input.files[0]));
-  for (const name of ["dragenter", "dragover"]) element.addEventListener(name, (event) => { event.preventDefault(); element.classList.add("over"); });
-  element.addEventListener("dragleave", () => element.classList.remove("over"));
-  element.addEventListener("drop", (event) => {
-    event.preventDefault();
-    element.classList.remove("over");
-    take(event.dataTransfer.files[0]);
-  });
+  receives(element, input, take);
   return made;
 }
 
