@@ -50,54 +50,66 @@ WAYS: dict[str, dict[str, Any]] = {
 _FEW: dict[str, Any] = {"epochs": 20, "batch_size": 16, "execution": "plain"}
 
 Found = dict[str, dict[int, list[float]]]  # way -> labels for each class -> an error for each drawing, in percent
+Files = dict[str, list[tuple[str, str]]]  # split -> path and label of each
 
 
 def run(out: Path, echo: Callable[[str], None], data: Path | None) -> Outcome:
     """On `data`, pictures of at least four classes, or on MNIST, which is fetched. Raises DataError for fewer classes."""
     parts = _parts(data or fetch("mnist", FILES, echo))
-    classes = sorted({str(e.label) for e in parts["train"]})
+    classes = {e.label for e in parts["train"]}
     if len(classes) < 4:
         raise DataError(f"holds {len(classes)} classes", where=data, remedy="give pictures of at least four")
-    first, other = classes[: len(classes) // 2], classes[len(classes) // 2 :]
     colour = any(e.pixels.shape[2] == 3 for e in parts["train"])
     model = {"model": "whitened_conv" if colour else "lenet"}
     rate = {"learning_rate": 0.05} if colour else {}
-    errors: Found = {way: {count: [] for count in LABELS} for way in WAYS}
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         files = {name: _written(folder / name, examples) for name, examples in parts.items()}
-        begun = _listed(folder / "first", {name: _of(some, first) for name, some in files.items()})
-        before = _runs.train(out, "first", "image-classification", begun, echo, **model)
-        for count in LABELS:
-            for seed in range(DRAWINGS):
-                drawn = {
-                    "train": _drawn(_of(files["train"], other), count, seed) * (LABELS[-1] // count),
-                    "valid": _drawn(_of(files["valid"], other), CHOOSING, seed),
-                    "test": _of(files["test"], other),
-                }
-                where = _listed(folder / f"{count}-{seed}", drawn)
-                for way, settings in WAYS.items():
-                    begins = {"from_run": str(before.path), **settings} if settings else model
-                    errors[way][count].append(_error(where, {"seed": seed, **_FEW, **rate, **begins}))
-            echo(f"{count:>3} labels a class: {', '.join(f'{way} {mean(errors[way][count]):.1f} %' for way in WAYS)}")
+        return halves("image-classification", files, LABELS, folder, out, echo, model, rate)
+
+
+def halves(
+    task: str, files: Files, labels: tuple[int, ...], folder: Path, out: Path, echo: Callable[[str], None],
+    model: dict[str, Any], few: dict[str, Any],
+) -> Outcome:  # fmt: skip
+    """The curve for one task: `files` of each split, `model` for the first half of the classes, and `few` besides for the other half,
+    of which so many `labels` a class are known. Tables are written into `folder`."""
+    classes = sorted({label for _, label in files["train"]})
+    first, other = classes[: len(classes) // 2], classes[len(classes) // 2 :]
+    errors: Found = {way: {count: [] for count in labels} for way in WAYS}
+    begun = _listed(folder / "first", {name: _of(some, first) for name, some in files.items()})
+    before = _runs.train(out, "first", task, begun, echo, **model)
+    for count in labels:
+        for seed in range(DRAWINGS):
+            drawn = {
+                "train": _drawn(_of(files["train"], other), count, seed) * (labels[-1] // count),
+                "valid": _drawn(_of(files["valid"], other), CHOOSING, seed),
+                "test": _of(files["test"], other),
+            }
+            where = _listed(folder / f"{count}-{seed}", drawn)
+            for way, settings in WAYS.items():
+                begins = {"from_run": str(before.path), **settings} if settings else model
+                errors[way][count].append(_error(task, where, {**begins, "seed": seed, **_FEW, **few}))
+        echo(f"{count:>3} labels a class: {', '.join(f'{way} {mean(errors[way][count]):.1f} %' for way in WAYS)}")
     return _outcome(errors, first, other, out)
 
 
 def _outcome(errors: Found, first: list[str], other: list[str], out: Path) -> Outcome:
     said = "; ".join(f"{way} {', '.join(f'{mean(v):.1f}' for v in by.values())} %" for way, by in errors.items())
     ten = {way: mean(by[10]) for way, by in errors.items()}
+    labels = next(iter(errors.values()))
     return Outcome(
         holds=ten["fine-tuned"] < ten["from the beginning"],
         measured={f"{way}, {n} labels": _runs.number(mean(v)) for way, by in errors.items() for n, v in by.items()},
-        sentence=f"Mean test errors over {DRAWINGS} drawings at {', '.join(map(str, LABELS))} labels a class of "
+        sentence=f"Mean test errors over {DRAWINGS} drawings at {', '.join(map(str, labels))} labels a class of "
         f"{', '.join(other)}, after learning {', '.join(first)}: {said}.",
         pictures=(_draw(errors, out / "transfer.png"),),
     )
 
 
-def _error(data: Path, settings: dict[str, Any]) -> float:
+def _error(task: str, data: Path, settings: dict[str, Any]) -> float:
     """One training without a report: its test error in percent."""
-    job = prepare(make("image-classification", data, None, None, settings), Reporter(quiet=True))
+    job = prepare(make(task, data, None, None, settings), Reporter(quiet=True))
     trained = job.trainer.train(job.task, job.model, job.data["train"], job.data["valid"], Silent())
     job.model.load_state_dict(trained.best)
     return evaluate(job.task, job.model, job.data["test"], intervals=False)["error"].value
@@ -157,12 +169,13 @@ def _drawn(rows: list[tuple[str, str]], count: int, seed: int) -> list[tuple[str
 def _draw(errors: Found, path: Path) -> Path:
     """Error against the number of labels: each drawing a point, a line through the means."""
     drawn, axes = figure(6.4, 3.8)
+    labels = list(next(iter(errors.values())))
     for colour, (way, by) in zip(COLOURS, errors.items(), strict=False):
-        axes.plot(LABELS, [mean(values) for values in by.values()], color=colour, label=way)
+        axes.plot(labels, [mean(values) for values in by.values()], color=colour, label=way)
         for count, values in by.items():
             axes.plot([count] * len(values), values, "o", color=colour, markersize=3.5, alpha=0.6)
     axes.set_xscale("log")
-    axes.set_xticks(LABELS, [str(n) for n in LABELS])
+    axes.set_xticks(labels, [str(n) for n in labels])
     axes.minorticks_off()
     axes.set_ylim(bottom=0)
     axes.set_xlabel("labels for each class")

@@ -1,6 +1,7 @@
 """The recipe of transfer on a handful of pictures: who trains on what, and what is measured."""
 
 import csv
+import wave
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 from PIL import Image as Pillow
 
 from samoyed.errors import DataError
-from samoyed.recipes import transfer
+from samoyed.recipes import spoken_transfer, transfer
 
 
 def photos(folder: Path, classes: str, count: int) -> Path:
@@ -36,7 +37,7 @@ def test_the_other_classes_are_learned_from_few_labels(tmp_path: Path, monkeypat
     monkeypatch.setattr(transfer, "_FEW", {**transfer._FEW, "epochs": 1})
     seen: set[object] = set()
 
-    def measured(data: Path, settings: dict[str, object]) -> float:
+    def measured(task: str, data: Path, settings: dict[str, object]) -> float:
         seen.add(settings.get("freeze", settings.get("depth_rate")))
         train, valid, test = (labels(data / f"{name}.csv") for name in ("train", "valid", "test"))
         assert {label for _, label in train + valid + test} == {"c", "d"}
@@ -45,7 +46,7 @@ def test_the_other_classes_are_learned_from_few_labels(tmp_path: Path, monkeypat
         assert not set(train) & set(valid)
         assert len(test) == 8
         assert ("from_run" in settings) == ("model" not in settings)
-        return real(data, settings)
+        return real(task, data, settings)
 
     real = transfer._error
     monkeypatch.setattr(transfer, "_error", measured)
@@ -60,3 +61,36 @@ def test_the_other_classes_are_learned_from_few_labels(tmp_path: Path, monkeypat
 def test_three_classes_are_too_few(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="3 classes"):
         transfer.run(tmp_path / "out", print, photos(tmp_path / "photos", "abc", 12))
+
+
+def test_spoken_digits_are_divided_as_the_set_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who trains on what; how well is for real recordings to say."""
+    draw = np.random.default_rng(0)
+    for digit in range(4):
+        for index in (*range(7), *range(10, 14)):
+            with wave.open(str(tmp_path / f"{digit}_theo_{index}.wav"), "wb") as file:
+                file.setparams((1, 2, 8000, 0, "NONE", ""))
+                file.writeframes(draw.integers(-3000, 3000, 2000).astype("<i2").tobytes())
+    monkeypatch.setattr(spoken_transfer, "LABELS", (2, 10))
+    for name, value in (("DRAWINGS", 1), ("CHOOSING", 2), ("_FEW", {**transfer._FEW, "epochs": 1})):
+        monkeypatch.setattr(transfer, name, value)
+    seen = []
+
+    def measured(task: str, data: Path, settings: dict[str, object]) -> float:
+        assert task == "audio-classification"
+        parts = {name: labels(data / f"{name}.csv") for name in ("train", "valid", "test")}
+        indices = {name: {int(Path(path).stem.rpartition("_")[2]) for path, _ in rows} for name, rows in parts.items()}
+        assert indices["test"] == set(range(5))
+        assert indices["valid"] <= {5, 6}
+        assert min(indices["train"]) >= 10
+        assert {label for rows in parts.values() for _, label in rows} == {"2", "3"}
+        seen.append(settings.get("freeze", settings.get("depth_rate")))
+        return real(task, data, settings) if len(seen) == 2 else 50.0
+
+    real = transfer._error
+    monkeypatch.setattr(transfer, "_error", measured)
+    outcome = spoken_transfer.run(tmp_path / "out", lambda line: None, tmp_path)
+    assert seen == [None, 0.8, "body"] * 2
+    assert outcome.measured["from the beginning, 10 labels"] == 50.0
+    with pytest.raises(DataError, match="too few"):
+        spoken_transfer.run(tmp_path / "out", lambda line: None, tmp_path / "out")
