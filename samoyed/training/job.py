@@ -144,6 +144,8 @@ def _seal(
     model.eval()
     with torch.inference_mode():
         task.calibrate(model, job.data["valid"])
+    if kept := trained.kept():
+        reporter.say(f"  {'weights':<10} {kept}")
     results = _measure(job)
     write_weights(folder, task, trained)
     tested_on = digest(job.split.test)

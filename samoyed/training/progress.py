@@ -87,3 +87,15 @@ class Trained:
     epochs: list[Epoch] = field(default_factory=list)
     ended: Literal["finished", "early", "stopped", "failed"] = "finished"
     why: str = ""
+
+    def kept(self) -> str:
+        """Which epoch's weights are kept, and why training went no further, where that is not plain: empty where they are the last's."""
+        best, last = (
+            max((e.epoch for e in some), default=0) for some in ([e for e in self.epochs if e.best], self.epochs)
+        )
+        if best == last:
+            return ""
+        without = (
+            f"none of the {last - best} after it was better" if last - best > 1 else "the one after it was not better"
+        )
+        return f"those of epoch {best}, the best on validation; {without}{', so it ended' if self.ended == 'early' else ''}"

@@ -94,6 +94,8 @@ def test_patience_ends_it_and_the_best_weights_are_kept(
     assert len(result.epochs) == end
     assert result.ended == ("finished" if end == 7 else "early")
     assert max(e.epoch for e in result.epochs if e.best) == best
+    assert result.kept().startswith(f"those of epoch {best}, ") if best < end else result.kept() == ""
+    assert result.kept().endswith("so it ended") == (result.ended == "early")
     assert same(result.best, watcher.at_epochs[best - 1])
     assert same(result.last, watcher.at_epochs[-1])
     assert not any(same(watcher.at_epochs[0], other) for other in watcher.at_epochs[1:])
