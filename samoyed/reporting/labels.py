@@ -51,7 +51,7 @@ def precisions(logits: Tensor, labels: Tensor, names: list[str], noun: str = "pi
     axes.set_xlim(0, 108)
     axes.set_xlabel("average precision, %")
     axes.grid(axis="y", visible=False)
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, 1.0 + 0.5 / max(2, len(kept))), ncols=2)
+    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
     caption = (
         f"Test {noun} ranked by each label's probability, the number of those that have it in brackets: 100 % where all of them "
         f"come first, the share of such {noun} where the order is chance.{cut}"

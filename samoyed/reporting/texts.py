@@ -136,6 +136,7 @@ def classes(log_probs: Tensor, labels: Tensor, names: list[str], noun: str = "te
         axes.plot(values[order], at, linestyle="", marker=marker, label=label, color=COLOURS[colour], markersize=5)
     axes.set_yticks(at, [f"{names[i]} ({int(true[i]):,})" for i in order])
     axes.set_xlim(-3, 103)
+    axes.set_ylim(-0.6, len(order) - 0.4)
     axes.set_xlabel("%")
     axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=3)
     caption = (
