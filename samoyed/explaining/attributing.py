@@ -29,7 +29,7 @@ class Table(NamedTuple):
     off: float
 
 
-_AT_ONCE = 16  # places on the way that are computed together
+_AT_ONCE = 16, 2**20  # places on the way that are computed together at most, and numbers in all of them
 
 
 def of_words(model: nn.Module, answer: Callable[[], Tensor], count: int, steps: int = 64) -> Shares | None:
@@ -96,7 +96,8 @@ def _of_several(
     with torch.no_grad():
         gaps = answers(given)[0] - answers(baseline)[0]
     totals = [torch.zeros(len(gaps), *part.shape[1:], dtype=part.dtype, device=part.device) for part in given]
-    for places in torch.split((torch.arange(steps, device=gaps.device) + 0.5) / steps, _AT_ONCE):
+    most = max(1, min(_AT_ONCE[0], _AT_ONCE[1] // sum(part.numel() for part in given)))
+    for places in torch.split((torch.arange(steps, device=gaps.device) + 0.5) / steps, most):
         with torch.enable_grad():
             inside = []
             for part, base in zip(given, baseline, strict=True):

@@ -1,6 +1,6 @@
 """Each task's answer as one module: from raw numbers, as a person has them, to what the answer says, with nothing left to scale.
 
-Legend: B batch, T time, C channels, H height, W width, F features, V vocabulary, S horizon.
+Of pictures, clips and volumes in seen.py, of recordings in sounds.py. Legend: B batch, T time, F features, V vocabulary, S horizon.
 """
 
 import copy
@@ -10,29 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from samoyed.errors import UsageError
-from samoyed.exporting import signals
+from samoyed.exporting import seen, sounds
 from samoyed.exporting.graph import Graph
 from samoyed.exporting.recurrent import replaced
 from samoyed.run import Run
-
-
-class Pictures(nn.Module):
-    """images uint8 [B, C, H, W] -> probs [B, classes]."""
-
-    mean: Tensor
-    scale: Tensor
-
-    def __init__(self, task: Any, model: nn.Module) -> None:
-        super().__init__()
-        self.task, self.model = task, model
-        self.register_buffer("mean", torch.tensor(task.pixels.mean).view(-1, 1, 1) * 255)
-        self.register_buffer("scale", 1 / (torch.tensor(task.pixels.deviation).view(-1, 1, 1) * 255))
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Normalised as in training, and seen in as many views as the run's answers."""
-        logits: Tensor = self.task.viewed(self.model, (images.float() - self.mean) * self.scale)
-        probs: Tensor = self.task.probs(logits.float())
-        return probs
 
 
 class Forecasts(nn.Module):
@@ -77,36 +58,18 @@ class NextTokens(nn.Module):
 def graph_of(run: Run) -> Graph:
     """The graph of a run. Raises UsageError for a task or a model that has none."""
     made = {
-        "image-classification": _pictures,
+        "image-classification": seen.pictures,
         "time-series-forecasting": _forecasts,
         "text-generation": _next_tokens,
-        "audio-classification": signals.heard,
-        "video-classification": signals.clips,
-        "volume-classification": signals.solids,
-        "image-similarity": signals.embeddings,
+        "audio-classification": sounds.heard,
+        "video-classification": seen.clips,
+        "video-tagging": seen.tagged,
+        "volume-classification": seen.solids,
+        "image-similarity": seen.embeddings,
     }.get(run.config["task"])
     if made is None:
         raise UsageError(f"runs of {run.config['task']} cannot be exported yet", remedy="serve the run instead")
     return made(run, replaced(copy.deepcopy(run.model)).eval())
-
-
-def _pictures(run: Run, model: nn.Module) -> Graph:
-    task = run.task
-    shape = task.sizes()["image_shape"]
-    images = torch.randint(0, 256, (2, *shape), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
-    facts = {
-        "classes": task.classes,  # type: ignore[attr-defined]
-        "preprocessing": f"bring pictures to {'grey' if shape[0] == 1 else 'RGB'}, scale the shorter side to "
-        f"{shape[1]} x {shape[2]}, keep the centre; uint8 [batch, channels, height, width], 0 to 255",
-    }
-
-    def reference(inputs: list[Tensor]) -> list[Tensor]:
-        own: Any = task
-        return [own.probs(own.logits(run.model, inputs[0]))]
-
-    return Graph(
-        Pictures(task, model), (images,), (("images",), ("probs",)), {"images": {0: "batch"}}, facts, reference
-    )
 
 
 def _forecasts(run: Run, model: nn.Module) -> Graph:

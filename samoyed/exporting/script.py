@@ -88,6 +88,21 @@ probs = session.run(None, {"clips": clips.astype(np.uint8)})[0][0]
 """
         + _RANKED,
     ),
+    "video-tagging": (
+        "python run.py CLIP.npy: what is seen when in a clip, uint8 [frames, height, width] or [frames, height, width, 3] of the right size.",
+        """clip = np.load(sys.argv[1])
+clip = clip[..., None] if clip.ndim == 3 else clip
+places = np.linspace(0, len(clip) - 1, min(len(clip), about["frames"])).round().astype(int)
+clips = clip[places].transpose(0, 3, 1, 2)[None]  # [1, frames, channels, height, width]
+given = {"clips": clips.astype(np.uint8), "lengths": np.array([len(places)], np.int64)}
+probs = session.run(None, given)[0][0]
+times = [*places.tolist(), len(clip)]
+for tag, column in zip(about["tags"], probs.T):  # its runs of frames: first, first after it, mean probability
+    there = np.pad((column >= 0.5).astype(int), 1)
+    for begin, end in zip(np.flatnonzero(np.diff(there) == 1), np.flatnonzero(np.diff(there) == -1)):
+        print(f"{times[begin]}\\t{times[end]}\\t{tag}\\t{column[begin:end].mean():.6f}")
+""",
+    ),
     "volume-classification": (
         "python run.py VOLUME.npy: the classes of a volume, numbers [slices, height, width] of the right size, in the data's unit.",
         """volumes = np.load(sys.argv[1])[None]

@@ -4,6 +4,7 @@ Legend: B batch, C channels, D frames or slices, T frames of which some are padd
 """
 
 import itertools
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -41,11 +42,23 @@ class FrameEncoder(nn.Module):
 
     def of_frames(self, frames: Tensor, lengths: Tensor) -> Tensor:
         """frames [B, T, C, H, W], lengths int64 [B] -> codes [B, T, S], 0 beyond the lengths, where nothing is looked at."""
-        mask = mask_of(lengths, frames.shape[1])
-        codes = self.of(frames[mask])
-        found = codes.new_zeros(*mask.shape, codes.shape[1])
-        found[mask] = codes
-        return found
+        return each(self.of, frames, mask_of(lengths, frames.shape[1]))
+
+
+def each(of: Callable[[Tensor], Tensor], frames: Tensor, mask: Tensor) -> Tensor:
+    """`of` [N, ...] -> [N, *] for every frame of [B, T, ...] that is no padding: [B, T, *], 0 elsewhere, where nothing is looked at.
+
+    In a graph for other runtimes padding is computed too, since the number of frames that are none is not known there; with
+    statistics that are not of the batch, the numbers are the same.
+    """
+    if torch.compiler.is_exporting():
+        made = of(frames.flatten(0, 1))
+        whole = made.reshape(*mask.shape, *made.shape[1:])
+        return whole * mask.view(*mask.shape, *[1] * (whole.ndim - 2))
+    some = of(frames[mask])
+    found = some.new_zeros(*mask.shape, *some.shape[1:])
+    found[mask] = some
+    return found
 
 
 def neighbours(frames: Tensor, lengths: Tensor, before: int, after: int) -> Tensor:
@@ -55,5 +68,5 @@ def neighbours(frames: Tensor, lengths: Tensor, before: int, after: int) -> Tens
     at = torch.arange(frames.shape[1], device=frames.device)[:, None] + steps  # [T, S]
     last = (lengths.to(frames.device) - 1)[:, None, None]
     places = torch.minimum(at.clamp(min=0)[None], last)
-    rows = torch.arange(len(frames), device=frames.device)[:, None, None]
+    rows = torch.arange(frames.shape[0], device=frames.device)[:, None, None]
     return frames[rows, places].flatten(2, 3)

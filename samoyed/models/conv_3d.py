@@ -8,10 +8,13 @@ size; fewer and narrower layers by default. channels=64,128,256,256,512,512,512,
 pools five times.
 """
 
+from functools import partial
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from samoyed.layers.frame_encoder import each
 from samoyed.layers.texts import mask_of
 from samoyed.settings import Count, Share
 
@@ -90,13 +93,15 @@ class Conv3DTagger(nn.Module):
         last = len(self.norms) - 1
         for n, (convolution, norm) in enumerate(zip(self.convolutions, self.norms, strict=True)):
             wide = convolution(hidden.transpose(1, 2)).transpose(1, 2)
-            there = functional.relu(norm(wide[mask]))  # [frames that are no padding, C, H, W]
-            if n < last:
-                there = functional.max_pool2d(there, (min(2, there.shape[2]), min(2, there.shape[3])))
-            hidden = there.new_zeros(*mask.shape, *there.shape[1:])
-            hidden[mask] = there
+            hidden = each(partial(_merged_maps, norm=norm, merge=n < last), wide, mask)
         logits: Tensor = self.output(self.dropout(hidden.mean((3, 4))))
         return logits
+
+
+def _merged_maps(pictures: Tensor, norm: nn.Module, merge: bool) -> Tensor:
+    """ReLU(normalise(x)) of [N, C, H, W], and the largest of each 2 x 2 where they merge; a side of 1 stays as it is."""
+    found = functional.relu(norm(pictures))
+    return functional.max_pool2d(found, [min(2, side) for side in found.shape[2:]]) if merge else found
 
 
 def merged(hidden: Tensor, first: bool) -> Tensor:

@@ -15,7 +15,7 @@ from samoyed.tasks import Picture
 
 _ROWS, _COLUMNS = 8, 8
 _MAPS = 2  # of a layer
-_FOR, _AGAINST = "#b2182b", "#2166ac"
+FOR, AGAINST = "#b2182b", "#2166ac"
 _SIGNED = ("integrated gradients", "occlusion")
 
 
@@ -84,7 +84,7 @@ def evidence(pictures: Tensor, found: dict[str, Tensor], step: str, said: str) -
         cell.set_title(name, fontsize=8.5)
     if shares is not None:
         sums = shares.sum((1, 2)).tolist()
-        colours = [_FOR if v >= 0 else _AGAINST for v in sums]
+        colours = [FOR if v >= 0 else AGAINST for v in sums]
         axes[-1].bar(range(1, depth + 1), sums, color=colours, width=0.8)
         axes[-1].axhline(0, color=COLOURS[6], linewidth=0.8)
         axes[-1].set_title(f"integrated gradients, summed over each {step}", fontsize=8.5)

@@ -4,13 +4,14 @@ Legend: T frames, C channels, H height, W width, K tags.
 """
 
 import torch
+from matplotlib.patches import Rectangle
 from torch import Tensor
 
-from samoyed.reporting.blocks import strip
+from samoyed.reporting.blocks import AGAINST, FOR, strip
 from samoyed.reporting.figures import COLOURS, figure
 from samoyed.tasks import Picture
 
-_CLIPS, _TAGS = 4, 12
+_CLIPS, _TAGS, _FRAMES = 4, 12, 8
 Shown = tuple[Tensor, Tensor, Tensor]  # frames uint8 [T, C, H, W], probabilities [T, K], tags [T, K]
 
 
@@ -57,6 +58,71 @@ def clips(some: list[Shown], names: list[str]) -> Picture:
         f"is answered (line, from 0 at the foot of the lane to 1).{more}"
     )
     return Picture("timeline", "What is seen when", caption, drawn)
+
+
+def around(heat: Tensor, place: int) -> slice:
+    """At most 8 frames in a row, `place` among them, whose heat [T, H, W] is largest in sum of absolute values; `place` near the middle
+    where others have as much."""
+    each, count = heat.abs().sum((1, 2)), min(_FRAMES, len(heat))
+    most = float(each.max()) or 1.0
+    first, last = max(0, place - count + 1), min(place, len(heat) - count)
+
+    def worth(begin: int) -> tuple[int, int]:
+        return round(100 * float(each[begin : begin + count].sum()) / most), -abs(2 * (place - begin) - count)
+
+    begin = max(range(first, last + 1), key=worth)
+    return slice(begin, begin + count)
+
+
+def evidence(
+    frames: Tensor, begins: list[str], place: int, heat: Tensor, hidden: Tensor, said: str, off: float
+) -> Picture:
+    """What one tag at one frame rests on: frames uint8 [T, C, H, W], when each begins, heat [T, H, W], and falls where a frame is hidden
+    [T]. Above, the frames around it; below, all of them."""
+    some, steps = around(heat, place), range(len(frames))
+    across = (some.stop - some.start) * frames.shape[3] / frames.shape[2]
+    tall = min(1.3, 7.6 / across)
+    sizes = [tall + 0.1, tall + 0.1, 1.0, 1.0]
+    drawn, axes = figure(7.6, sum(sizes) + 1.2, 4, 1, squeeze=False, gridspec_kw={"height_ratios": sizes})
+    above, hot, *bars = axes[:, 0]
+    above.imshow(strip(frames[some].float() / 255).numpy(), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+    most = float(heat.abs().flatten().kthvalue(max(1, round(0.998 * heat.numel()))).values) or 1.0
+    grey = strip(frames[some].float().mean(1, keepdim=True) / 255).numpy()
+    hot.imshow(grey, cmap="gray", vmin=-0.6, vmax=1.6, interpolation="nearest")
+    hot.imshow(
+        strip(heat[some][:, None]).numpy(), cmap="RdBu_r", vmin=-most, vmax=most, alpha=0.75, interpolation="nearest"
+    )
+    high, wide = frames.shape[2:]
+    left = (place - some.start) * (wide + max(1, round(0.06 * wide))) - 0.5
+    above.add_patch(Rectangle((left, -0.5), wide, high, fill=False, edgecolor=COLOURS[4], linewidth=2.5, clip_on=False))
+    for cell in (above, hot):
+        cell.axis("off")
+        cell.set_anchor("W")
+    span = f"{begins[some.start]} to {begins[some.stop - 1]}".replace("frame ", "frames ", 1).replace("frame ", "")
+    above.set_title(f"{span}, as they are seen; framed: the one that has the tag")
+    hot.set_title("integrated gradients")
+    sums = heat.sum((1, 2))
+    for cell, values, what in zip(
+        bars,
+        (sums, hidden),
+        ("integrated gradients, summed over each frame", "occlusion: lost where the frame is hidden"),
+        strict=True,
+    ):
+        cell.bar(steps, values.tolist(), color=[FOR if v >= 0 else AGAINST for v in values.tolist()], width=0.8)
+        cell.axvspan(some.start - 0.5, some.stop - 0.5, color=COLOURS[6], alpha=0.15, linewidth=0)
+        cell.axvline(place, color=COLOURS[6], linewidth=1.0, linestyle=":")
+        cell.axhline(0, color=COLOURS[6], linewidth=0.8)
+        cell.set_xlim(-0.6, len(frames) - 0.4)
+        cell.set_title(what)
+        ticks = list(steps)[:: max(1, round(len(frames) / 6))]
+        cell.set_xticks(ticks, [begins[i].removeprefix("frame ") for i in ticks])
+    bars[0].set_xticklabels([])
+    bars[-1].set_xlabel("frame" if begins[0].startswith("frame") else "begin of the frame")
+    caption = (
+        f"For the answer {said}: red speaks for it, blue against it. Shaded: the frames above; dotted: the frame that has the tag. The shares of "
+        f"integrated gradients add up to the answer within {off:.1%}."
+    )
+    return Picture("evidence", f"Which frames mattered: {said}", caption, drawn)
 
 
 def outcomes(logits: list[Tensor], tags: list[Tensor], names: list[str]) -> Picture:

@@ -25,7 +25,7 @@ from samoyed.sources._clips import spread, timed
 from samoyed.sources._pictures import Unreadable
 from samoyed.splitting import stratified
 from samoyed.stored import Stored
-from samoyed.tasks import Metric, Picture, Split, Task
+from samoyed.tasks import Metric, Picture, Split, Task, _why_tags
 from samoyed.tasks import _tagged_time as listing
 from samoyed.tasks._blocks import shifted
 
@@ -276,9 +276,21 @@ class VideoTagging(Task[TaggedClip, Clips]):
             timeline.outcomes(logits, tags, names),
         ]
 
+    def explain(self, model: nn.Module, example: TaggedClip) -> dict[str, Any]:
+        """What each frame adds to each tag at its surest frame, as `each`; of the first also as `heat` over a `strip`: JSON."""
+        return _why_tags.as_json(_why_tags.of_clip(self, model, example))
+
+    def explained(self, model: nn.Module, example: TaggedClip) -> list[Picture]:
+        """Maps of the layers, and which frames each tag rests on."""
+        return _why_tags.drawn(self, model, example)
+
+    def seen(self, example: TaggedClip) -> list[int]:
+        """The places of the frames that are seen."""
+        return spread(len(example.frames), self.frames)
+
     def _chosen(self, example: TaggedClip) -> tuple[list[Any], list[int]]:
         """The frames [H, W, C] that are seen, and their places among those of the example."""
-        places = spread(len(example.frames), self.frames)
+        places = self.seen(example)
         return [example.frames[i] for i in places], places
 
 

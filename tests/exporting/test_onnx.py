@@ -35,8 +35,8 @@ SMALL: dict[str, dict[str, Any]] = {  # settings that make a model quick to expo
 SIGNALS = [
     ("audio-classification", "tdnn"), ("audio-classification", "conv_1d"), ("audio-classification", "lstm"),
     ("audio-classification", "gru"), ("audio-classification", "rnn"), ("video-classification", "conv_3d"),
-    ("video-classification", "lrcn"), ("video-classification", "frame_conv"), ("volume-classification", "conv_3d"),
-    ("image-similarity", "lenet"),
+    ("video-classification", "lrcn"), ("video-classification", "frame_conv"), ("video-tagging", "lrcn"),
+    ("video-tagging", "conv_3d"), ("video-tagging", "frame_conv"), ("volume-classification", "conv_3d"), ("image-similarity", "lenet"),
 ]  # fmt: skip
 PAIRS = [
     (task, model)
@@ -178,6 +178,19 @@ def test_the_scripts_hear_and_see_what_the_run_does(trained: Callable[[str, str]
         for line in text.splitlines():
             name, share = line.split("\t")
             assert float(share) == pytest.approx(answer["probs"][name], abs=1e-5)
+
+    run = trained("video-tagging", "lrcn")
+    long = np.concatenate([e.frames[..., 0] for e in samples.load("changing_motion")[0][:4]])  # of which 64 are seen
+    with torch.no_grad():  # each tag on half of the frames, since two steps taught none
+        run.model.output.bias -= torch.tensor(list(run.predict(long)["probs"].values())).logit().median(1).values  # type: ignore[union-attr, operator]
+    export(run, tmp_path / "g")
+    np.save(tmp_path / "long.npy", long)
+    rows = [line.split("\t") for line in script(tmp_path / "g", tmp_path / "long.npy").splitlines()]
+    found = sorted((int(begin), int(end), tag, float(prob)) for begin, end, tag, prob in rows)
+    wanted = [(one["start"], one["end"], one["tag"], one["probability"]) for one in run.predict(long)["intervals"]]
+    assert [row[:3] for row in found] == [row[:3] for row in wanted]
+    assert [row[3] for row in found] == pytest.approx([row[3] for row in wanted], abs=1e-5)
+    assert len(found) > 5
 
     run = trained("image-similarity", "lenet")
     export(run, tmp_path / "s")

@@ -47,6 +47,16 @@ def test_padding_changes_nothing(kind: Any, training: bool) -> None:
         assert torch.equal(mine, theirs)
 
 
+@pytest.mark.parametrize("kind", KINDS)
+@torch.no_grad()
+def test_a_graph_that_computes_padding_too_answers_the_same(kind: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    lengths, frames = torch.tensor([7, 1, 4]), torch.randn(3, 7, *SHAPE, dtype=torch.float64)
+    model = made(kind)
+    whole = model(frames, lengths)
+    monkeypatch.setattr(torch.compiler, "is_exporting", lambda: True)
+    assert torch.allclose(model(frames, lengths), whole, atol=1e-12)
+
+
 @torch.no_grad()
 def test_the_recurrent_tagger_is_torchs() -> None:
     model = made(LRCNTagger, hidden_size=5, channels=(4,))

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 from pathlib import Path
 from typing import Any
 
@@ -255,6 +256,30 @@ def test_the_light_is_seen_to_fail(trained: Any) -> None:
     lines = trained.task.say(answer).splitlines()
     assert len(lines) == max(1, len(answer["intervals"]))
     assert all(line.startswith(example.origin) for line in lines)
+
+
+def test_explaining_draws_each_tag_at_its_surest_frame(trained: Any, tmp_path: Path) -> None:
+    example = next(e for e in samples.load("changing_motion")[0][60:] if sum("dark" in tags for tags in e.tags) > 5)
+    found = trained.explain(example, tmp_path)
+    names = [Path(p).stem for p in found["pictures"]]
+    assert names[:2] == ["feature-maps", "evidence"]
+    assert all(Path(p).stat().st_size > 2_000 for p in found["pictures"])
+    why = trained.task.explain(trained.model, example)
+    json.dumps(why, allow_nan=False)
+    probs = found["answer"]["probs"]
+    there = {tag: row for tag, row in probs.items() if max(row) >= 0.5}
+    assert len(why["each"]) == min(4, max(1, len(there))) == len(names) - 1
+    for one in why["each"]:
+        tag, _, frame = one["label"].rpartition(" at frame ")
+        assert probs[tag][int(frame)] == max(probs[tag])
+        assert len(one["parts"]) == len(example.frames)
+    assert why["parts"] == why["each"][0]["parts"]
+    strip, heat = np.array(why["strip"]), np.array(why["heat"])
+    assert strip.shape == heat.shape == (16, 8 * 16)
+    assert np.abs(heat).max() > 0
+    page = (tmp_path / "explanation.html").read_text("utf-8")
+    assert "Which frames mattered" in page
+    assert why["each"][0]["label"] in page
 
 
 def test_answers_of_unequal_clips_are_those_of_each_alone(trained: Any) -> None:
