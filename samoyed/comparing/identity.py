@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from samoyed.examples import Series
+
 
 def digest(examples: Iterable[Any]) -> str:
     """SHA-256 over the contents of examples in their order, wherever they were read from."""
@@ -19,7 +21,7 @@ def digest(examples: Iterable[Any]) -> str:
 def content(example: Any) -> bytes:
     """SHA-256 of what an example holds, without where it came from. Of a series, of which runs may read more or less of the past,
     its last row."""
-    if hasattr(example, "times"):
+    if isinstance(example, Series):
         parts = [example.times[-1:], example.names, example.values[-1:]]
     else:
         parts = [getattr(example, f.name) for f in dataclasses.fields(example) if f.name != "origin"]

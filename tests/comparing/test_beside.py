@@ -10,7 +10,7 @@ import pytest
 import samoyed
 from samoyed.comparing.beside import others
 from samoyed.comparing.identity import content, digest
-from samoyed.examples import Drawing, LabelledText, Series
+from samoyed.examples import Drawing, LabelledText, Series, TaggedClip
 
 
 @pytest.fixture(scope="module")
@@ -73,3 +73,14 @@ def test_a_series_is_its_last_row_however_much_of_the_past_is_read() -> None:
     earlier = Series(values[:3], ("a", "b"), ("1", "2", "3"), "x")
     assert content(whole) == content(shorter)
     assert content(whole) != content(earlier)
+
+
+def test_clips_are_told_apart_with_and_without_the_moments_of_their_frames() -> None:
+    frames = np.zeros((2, 4, 4, 1), np.uint8)
+    clips = [
+        TaggedClip(frames, (("a",), ()), "x"),
+        TaggedClip(frames, (("a",), ("a",)), "x"),
+        TaggedClip(frames, (("a",), ()), "x", np.array([0.0, 0.5, 1.0]), "seconds"),
+    ]
+    assert len({content(clip) for clip in clips}) == 3
+    assert content(clips[0]) == content(TaggedClip(frames.copy(), (("a",), ()), "elsewhere"))
