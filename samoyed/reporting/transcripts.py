@@ -4,6 +4,7 @@ import math
 import textwrap
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from samoyed.features.filterbank import SHIFT
@@ -48,33 +49,31 @@ def written(said: list[str], references: list[str]) -> Picture:
 
 
 def heard(task: Any, data: Any, log_probs: Tensor, length: int, said: str, bands: int) -> Picture:
-    """One recording's frames, and below them when each symbol is probable."""
-    drawn, (above, below) = figure(7.6, 4.2, 2, 1, sharex=False)
-    wide = int(data.lengths[0])
-    if data.frames.dtype.is_floating_point:
+    """One recording's frames, or one line, and below it when, or where, each symbol is probable."""
+    drawn, (above, below) = figure(7.6, 4.2, 2, 1, sharex=True)
+    wide, sounds = int(data.lengths[0]), data.frames.dtype.is_floating_point
+    if sounds:
         frames = data.frames[0, :wide].float().cpu().reshape(-1, bands).T
-        above.imshow(frames.numpy(), origin="lower", aspect="auto", cmap=MAP)
+        end = frames.shape[1] * SHIFT
+        above.imshow(frames.numpy(), origin="lower", aspect="auto", cmap=MAP, extent=(0, end, 0, bands))
         above.set_ylabel("mel band")
     else:
-        above.imshow(data.frames[0, :, :wide].cpu().numpy(), aspect="auto", cmap=MAP)
+        line, end = data.frames[0, :, :wide].cpu(), float(wide)
+        above.imshow(line.numpy(), aspect="auto", cmap=MAP, extent=(0, end, len(line), 0))
     above.set_title(f"what is read; written: {said or '(nothing)'}"[:100])
     probs = log_probs[0, :length].exp().cpu()
-    below.plot(probs[:, 0].numpy(), color=COLOURS[6], linewidth=1, label="blank")
-    symbols = sorted({int(i) for i in probs[:, 1:].argmax(1)[probs[:, 1:].amax(1) > 0.3]})
-    for n, symbol in enumerate(symbols[:14]):
-        values = probs[:, symbol + 1]
-        below.plot(values.numpy(), color=COLOURS[n % 6], linewidth=1.2)
-        name = task.vocabulary.tokens[symbol]
-        below.annotate(
-            "␣" if name == " " else name,
-            (int(values.argmax()), float(values.max())),
-            ha="center",
-            va="bottom",
-            fontsize=8,
-        )
-    below.set_xlim(0, max(1, length - 1))
+    places = (torch.arange(length) + 0.5) * end / length
+    below.plot(places.numpy(), probs[:, 0].numpy(), color=COLOURS[6], linewidth=1)
+    peaks = _peaks(probs)
+    for n, symbol in enumerate(sorted({symbol for symbol, _ in peaks})):
+        below.plot(places.numpy(), probs[:, symbol].numpy(), color=COLOURS[n % 6], linewidth=1.2)
+    for symbol, step in peaks[:60]:
+        name = task.vocabulary.tokens[symbol - 1]
+        at = float(places[step]), float(probs[step, symbol])
+        below.annotate("␣" if name == " " else name, at, (0, 2), textcoords="offset points", ha="center", fontsize=8)
+    below.set_xlim(0, end)
     below.set_ylim(0, 1.15)
-    below.set_xlabel("steps")
+    below.set_xlabel("seconds" if sounds else "columns")
     below.set_ylabel("probability")
     for axes in (above, below):
         axes.grid(visible=False)
@@ -82,6 +81,18 @@ def heard(task: Any, data: Any, log_probs: Tensor, length: int, said: str, bands
         "Above the data, below the probability of each symbol at each step; the blank is grey (Graves 2006, figure 1)."
     )
     return Picture("heard", "What it reads, and where", caption, drawn)
+
+
+def _peaks(probs: Tensor) -> list[tuple[int, int]]:
+    """probs [T, V] -> each symbol of the likeliest path, and the step of its run at which it is most probable."""
+    path, found = probs.argmax(1).tolist(), list[tuple[int, int]]()
+    for step, symbol in enumerate(path):
+        if symbol and step and path[step - 1] == symbol:
+            before = found[-1][1]
+            found[-1] = symbol, step if float(probs[step, symbol]) > float(probs[before, symbol]) else before
+        elif symbol:
+            found.append((symbol, step))
+    return found
 
 
 def spelled(task: Any, model: Any, data: Any, symbols: Tensor, bands: int) -> Picture:

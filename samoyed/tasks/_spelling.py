@@ -28,8 +28,8 @@ def surprise(model: Any, frames: Tensor, lengths: Tensor, symbols: Tensor, symbo
 
     frames [B, T, F], lengths int64 [B], symbols [B, L] as a batch has them, symbol_lengths [B].
     """
-    ends, end = symbol_lengths.long()[:, None], model.boundary
-    targets = functional.pad(symbols.long() - 1, (0, 1), value=end)
+    ends, end, longest = symbol_lengths.long()[:, None], model.boundary, int(symbol_lengths.max())
+    targets = functional.pad(symbols[:, :longest].long() - 1, (0, 1), value=end)
     place = torch.arange(targets.shape[1], device=targets.device)
     targets = torch.where(place < ends, targets, end)
     log_probs = full(model(frames, lengths, targets)).log_softmax(-1)

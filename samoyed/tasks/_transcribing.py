@@ -1,13 +1,14 @@
 """What tasks share that write down a sequence symbol by symbol: by connectionist temporal classification, or spelled letter by
 letter by a model that attends (_spelling.py)."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from samoyed import batching
 from samoyed.decoding.ctc import Labellings, Lexicon, greedy, prefix_beam
 from samoyed.decoding.language import LanguageModel
 from samoyed.errors import UsageError
@@ -56,6 +57,15 @@ class Transcribing(Task[E, Sequences]):
     def seen(self, batch: Sequences) -> tuple[Tensor, Tensor]:
         """What a model reads: frames float32, no longer than the longest, and lengths int64 [B]."""
         return batch.frames[:, : int(batch.lengths.max())].float(), batch.lengths.long()
+
+    def batches(
+        self, data: Sequences, batch_size: int, *, seed: int = 0, epoch: int | None = None
+    ) -> Iterator[Sequences]:
+        """One pass; for an epoch, sequences of similar length meet, so that little is padding. `seen` cuts the rest."""
+        if epoch is None:
+            return super().batches(data, batch_size)
+        chunks = batching.bucketed(data.lengths, batch_size, seed, epoch)
+        return (batching.take(data, chunk.to(data.lengths.device)) for chunk in chunks)
 
     def forward(self, model: nn.Module, batch: Sequences) -> tuple[Tensor, Tensor]:
         """(log_probs [B, T, V], lengths [B])."""
