@@ -1,5 +1,6 @@
-"""Convolutional recurrent network for lines of text, trained by connectionist temporal classification (Shi, Bai & Yao 2017;
-Graves & Schmidhuber 2009 for reading handwriting without cutting it).
+"""Convolutional recurrent network for lines of text, trained by connectionist temporal classification (Shi, Bai & Yao 2017).
+
+Graves & Schmidhuber 2009 first read handwriting so, without cutting it.
 
 h = pooled(ReLU(conv3x3(x))), three times: height and width halved twice, and then the height alone; the columns that remain, one
 for each 4 of the picture, are read by a bidirectional LSTM; p(symbol or blank at a column) = softmax(W h_t + b).

@@ -1,5 +1,6 @@
-"""Listen, attend and spell: a listener reads a recording, a speller writes its transcript letter by letter, and looks back at
-each letter (Chan, Jaitly, Le & Vinyals 2016).
+"""Listen, attend and spell: a listener hears a recording, a speller writes it letter by letter (Chan, Jaitly, Le & Vinyals 2016).
+
+The speller looks back at what was heard for each letter.
 
 Listener: h^0_t = [forward LSTM(x)_t; backward LSTM(x)_t]; h^j_t = [forward LSTM(p^j)_t; backward LSTM(p^j)_t] with
 p^j_t = [h^{j-1}_{2t}; h^{j-1}_{2t+1}], j = 1 ... `pyramid`: each layer halves the time, so that of T steps m = h^J keeps T / 2^J.

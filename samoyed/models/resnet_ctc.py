@@ -1,5 +1,6 @@
-"""Residual 2-D ConvNet over the spectrogram, trained by connectionist temporal classification (Xiong et al. 2016; Zhang et al. 2016;
-He et al. 2016 for the blocks).
+"""Residual 2-D ConvNet over the spectrogram (Xiong et al. 2016), trained by connectionist temporal classification (Zhang et al. 2016).
+
+The blocks are those of He et al. 2016.
 
 x [time, band] is what is heard; h^0 = conv(x), a stride of the stacked frames in time and of 2 in bands; then blocks
     h^{n+1} = S h^n + conv3x3(ReLU(N(conv3x3(ReLU(N(h^n))))))
