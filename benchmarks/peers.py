@@ -21,17 +21,13 @@ def python(folder: Path) -> Path:
 
 
 def install(folder: Path) -> None:
-    """Makes the environment, with the pinned versions of peers.txt and, for what they stand on, of constraints.txt."""
+    """Makes the environment, with the pinned versions of peers.txt and peers_alone.txt and, for what they stand on, of constraints.txt."""
     if not python(folder).is_file():
         subprocess.run([sys.executable, "-m", "venv", folder], check=True)
     quiet = ["--quiet", "--disable-pip-version-check"]
     pip: list[str | Path] = [python(folder), "-m", "pip", "install", *quiet]
     subprocess.run([*pip, "--upgrade", "pip>=25"], check=True)
-    files: list[str | Path] = [
-        "--requirement",
-        ROOT / "benchmarks" / "peers.txt",
-        "--constraint",
-        ROOT / "constraints.txt",
-    ]
-    subprocess.run([*pip, *files], check=True)
+    lists = ROOT / "benchmarks"
+    subprocess.run([*pip, "--requirement", lists / "peers.txt", "--constraint", ROOT / "constraints.txt"], check=True)
+    subprocess.run([*pip, "--no-deps", "--requirement", lists / "peers_alone.txt"], check=True)
     print(f"the peers are in {folder}; now run `python -m benchmarks`")

@@ -211,6 +211,9 @@ def test_setup_installs_pinned_versions(monkeypatch: pytest.MonkeyPatch, tmp_pat
     monkeypatch.setattr("subprocess.run", lambda words, check: ran.append([str(word) for word in words]))
     assert command.main(["setup", "--peers", str(tmp_path / "new")]) == 0
     assert ran[0][1:3] == ["-m", "venv"]
-    assert "--constraint" in ran[-1]
-    pins = (peers.ROOT / "benchmarks" / "peers.txt").read_text().split("\n")
-    assert all("==" in line for line in pins if line and not line.startswith("#"))
+    assert "--constraint" in ran[-2]
+    assert "--no-deps" in ran[-1]
+    for words, name in ((ran[-2], "peers.txt"), (ran[-1], "peers_alone.txt")):
+        file = peers.ROOT / "benchmarks" / name
+        assert str(file) in words
+        assert all("==" in line for line in file.read_text().split("\n") if line and not line.startswith("#"))
