@@ -169,5 +169,5 @@ def _lines(path: Path) -> list[tuple[str, list[str]]]:
     rows = [(f"{path}:{i}", re.split(r"[\s,;]+", line.strip())) for i, line in enumerate(text.splitlines(), 1)]
     found = [(where, words) for where, words in rows if words != [""] and not words[0].startswith("#")]
     if not found:
-        raise DataError("is an empty file", where=path)
+        raise DataError("is an empty file", where=path, remedy="give a line for each pair or analogy")
     return found

@@ -53,7 +53,11 @@ def read_table(path: Path, data: bytes | None = None) -> Table:
     """
     text = read_text(path) if data is None else decode(path, data)
     if not text.strip():
-        raise DataError("is an empty file" if not text else "holds nothing but white space", where=path)
+        raise DataError(
+            "is an empty file" if not text else "holds nothing but white space",
+            where=path,
+            remedy="give a table with a header and a row for each example",
+        )
     header: tuple[str, ...] = ()
     rows: list[list[str]] = []
     lines: list[int] = []

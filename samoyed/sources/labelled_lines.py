@@ -70,7 +70,8 @@ def numbered_lines(path: Path) -> list[tuple[int, str]]:
     text = read_text(path)
     lines = [(number, line) for number, line in enumerate(text.split("\n"), start=1) if line.strip()]
     if not lines:
-        raise DataError("holds nothing but white space" if text else "is an empty file", where=path)
+        why = "holds nothing but white space" if text else "is an empty file"
+        raise DataError(why, where=path, remedy="give a file with an example in each line")
     return lines
 
 

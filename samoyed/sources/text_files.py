@@ -48,7 +48,7 @@ class TextFiles(Source):
             if text.strip():
                 yield Text(text.replace("\r\n", "\n"), str(path))
             elif len(self.files) == 1:
-                raise DataError("holds nothing but white space" if text else "is an empty file", where=path)
+                raise _nothing(path, not text)
             else:
                 self.notes.append(f"{path.name} is empty")
 
@@ -64,7 +64,12 @@ class TextFiles(Source):
             self.skip(error.where or str(path), error.problem)
             return
         if empty and len(self.files) == 1:
-            raise DataError("holds nothing but white space" if path.stat().st_size else "is an empty file", where=path)
+            raise _nothing(path, not path.stat().st_size)
+
+
+def _nothing(path: Path, empty: bool) -> DataError:
+    why = "is an empty file" if empty else "holds nothing but white space"
+    return DataError(why, where=path, remedy="name a file that holds text")
 
 
 def _texts(folder: Path) -> list[Path]:

@@ -142,7 +142,7 @@ def test_labels_that_differ_only_by_capitals_are_noted(table: Table) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("", ": is an empty file"),
+        ("", ": is an empty file; give a table with a header and a row for each example"),
         (" \n\n \n", ": holds nothing but white space"),
         ("path,label\n", ": has a header and no rows"),
         ("path,label", ": has a header and no rows"),

@@ -116,7 +116,7 @@ def test_splits_are_found_by_name(tmp_path: Path) -> None:
         ("a.csv", b"text,label\n", "a header and no rows"),
         ("a.csv", b"\x89PNG\r\n\x1a\n" + bytes(100), "is a PNG picture, not text"),
         ("a.csv", b"text,label\nx\xff\xfe,y\n", r"a\.csv:2: is not UTF-8 text"),
-        ("a.jsonl", b"", "is an empty file"),
+        ("a.jsonl", b"", "is an empty file; give a file with an example in each line"),
         ("a.jsonl", bytes(500), "is not text"),
         ("a.txt", b"to be or not to be", "no texts with labels that can be read"),
     ],

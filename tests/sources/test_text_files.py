@@ -90,7 +90,7 @@ def test_a_damaged_file_of_many_is_skipped_and_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("data", "name", "said"),
     [
-        (b"", "book.txt", ": is an empty file"),
+        (b"", "book.txt", ": is an empty file; name a file that holds text"),
         (b" \n\t \r\n", "book.txt", ": holds nothing but white space"),
         (b"\xef\xbb\xbf", "book.txt", ": is an empty file"),
         (b"one\ntwo\nthr\xe9e\n", "book.txt", ":3: is not UTF-8 text: byte 0xe9 at offset 11; save it as UTF-8"),
