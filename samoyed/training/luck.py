@@ -1,6 +1,7 @@
 """Bad luck while training: losses that run away, and memory that runs out."""
 
 import math
+import statistics
 from collections.abc import Iterable
 from typing import Any
 
@@ -9,14 +10,16 @@ import torch
 from samoyed.errors import TrainingError
 
 MOST_ROLLBACKS = 3
-_WINDOW = 20  # steps that are averaged
+_WINDOW = 20  # steps that are looked at together
 
 
 class Spikes:
     """Watches the loss for a divergence, which no finite gradient shows.
 
-    The loss has spiked when its mean over 20 steps is above both ten times the lowest such mean so far and the mean of the first
-    20 steps, when nothing was learned yet. Its state is a list of numbers, so that it can be saved.
+    The loss has run away when its median over 20 steps is above both ten times its lowest mean over 20 steps so far and one and a
+    half times the mean of the first 20. A median, since what diverges is far off on every batch; a network that knows
+    nearly everything has losses near 0 but for a batch here and there with a hard example, and a few of these lift a mean more
+    than tenfold. They would do so again after any rollback. Its state is a list of numbers, so that it can be saved.
     """
 
     def __init__(self, state: Iterable[float] = ()) -> None:
@@ -33,14 +36,16 @@ class Spikes:
         self.recent.append(loss)
         if len(self.recent) < _WINDOW:
             return
-        mean = math.fsum(self.recent[-_WINDOW:]) / _WINDOW
+        window = self.recent[-_WINDOW:]
+        mean = math.fsum(window) / _WINDOW
         del self.recent[: -_WINDOW + 1]
         if math.isinf(self.first):
             self.first = mean
         self.lowest = min(self.lowest, mean)
-        if mean > max(10 * abs(self.lowest), self.first + 0.5 * abs(self.first)):
+        bound = max(10 * abs(self.lowest), self.first + 0.5 * abs(self.first))
+        if mean > bound and (median := statistics.median(window)) > bound:
             raise TrainingError(
-                f"the loss has run away, from {self.lowest:.4g} to {mean:.4g}",
+                f"the loss has run away, from {self.lowest:.4g} to {median:.4g}",
                 remedy="try a smaller learning_rate, or clip_norm=1",
             )
 

@@ -133,6 +133,20 @@ def test_a_loss_that_runs_away_is_noticed_and_one_that_learns_or_wavers_is_not()
         )
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_a_hard_example_here_and_there_is_no_divergence_however_near_to_0_the_rest_is(seed):
+    """Batches of 128 of which nearly all examples are known: what fine-tuning of a trained network sees."""
+    draw = np.random.default_rng(seed)
+    easy, hard = 1e-4 * draw.lognormal(0, 0.5, 3000), draw.binomial(128, 2e-4, 3000)
+    losses = easy + [draw.exponential(2.0, count).sum() / 128 for count in hard]
+    means = np.convolve(losses, np.full(20, 1 / 20), "valid")
+    assert (means > np.maximum(10 * np.minimum.accumulate(means), 1.5 * means[0])).any()
+    spikes = Spikes()
+    see_all(spikes, losses)
+    with pytest.raises(TrainingError, match="run away"):
+        see_all(spikes, [loss * 1.1**step for step, loss in enumerate(losses[:200])])
+
+
 def see_all(spikes, losses):
     for loss in losses:
         spikes.see(loss)
