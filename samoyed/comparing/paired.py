@@ -5,6 +5,9 @@ binomial(n, 1/2) if they were equally good. Of any other figure, the paired boot
 2004): examples are drawn with replacement, the same for both, and p is twice the smaller share of draws on one side of 0, the
 level at which the percentile interval just reaches 0. Above 20,000 examples, the normal interval of the difference of two ratios.
 
+Of two settings, each of which was trained with several seeds: the randomisation test (Fisher 1935, section 21), exact where few examples
+leave few ways.
+
 All of them speak of other examples of the same kind, not of other trainings: a second seed may differ more. Neighbouring
 examples of a text or series depend on each other, so that there the interval is a lower bound on the doubt.
 
@@ -21,6 +24,7 @@ from numpy.typing import NDArray
 from samoyed.tasks import Metric
 
 _RESAMPLES, _AT_ONCE = 2000, 2**24  # draws, and numbers held at once
+_FEWER = 200  # draws for figures of all examples at once, which take long
 _MANY = 20_000
 _Z = 1.959963984540054  # the normal quantile of 97.5 %
 
@@ -85,10 +89,66 @@ def holm(ps: Sequence[float]) -> list[float]:
 def figures(entries: Floats, metric: Metric, weights: Floats) -> Floats:
     """The reported figure of entries [2, N] or [2, N, K] in each resample: weights [R, N], how often each was drawn -> [R]."""
     totals, counts = (part.reshape(part.shape[0], -1) for part in entries)
-    if metric.pooled is not None:
-        return np.array([metric.pooled(sums) for sums in weights @ totals])
+    if metric.whole is not None:
+        figure = metric.whole(totals)
+        return np.array([figure(row) for row in weights])
+    return _of_sums(weights @ totals, weights @ counts, metric)
+
+
+def swapped(pairs: Sequence[tuple[Floats, Floats]], metric: Metric, apart: int = 1) -> float:
+    """The p of no difference between two settings: entries of the first and the second, trained with the same seed, for each seed.
+
+    If it did not matter which of the two is which, both could change places on any example: p is the share of all ways to do so, or of 2,000
+    drawn ones, in which the figures, averaged over the seeds, come out as far apart as they did. `apart` neighbours that share
+    what they are measured on change places together. With n that are apart p is never below 2 / 2^n: a handful decides nothing.
+    """
+    examples = pairs[0][0].shape[1]
+    begins = np.arange(0, examples, max(1, apart, -(-examples // _MANY)))
+    ways = _ways(len(begins), _RESAMPLES if metric.whole is None else _FEWER)
     with np.errstate(all="ignore"):
-        means = _mean_over_figures((weights @ totals) / (weights @ counts))
+        every = np.mean([_apart(first, second, metric, begins, ways) for first, second in pairs], axis=0)
+    if not math.isfinite(every[0]):
+        return 1.0
+    every = np.abs(every[np.isfinite(every)])
+    return float((every >= every[0] * (1 - 1e-9)).mean())
+
+
+def _ways(count: int, most: int) -> NDArray[np.bool_]:
+    """Who changes places, [R, count]: in the first row nobody; all ways where they are not more than `most`, or as many drawn."""
+    if 2**count <= most:
+        return (np.arange(2**count)[:, None] >> np.arange(count) & 1).astype(bool)
+    drawn = np.random.default_rng(0).random((most, count), dtype=np.float32) < 0.5
+    drawn[0] = False
+    return drawn
+
+
+def _apart(first: Floats, second: Floats, metric: Metric, begins: NDArray[np.int64], ways: NDArray[np.bool_]) -> Floats:
+    """How far the second's figure lies above the first's in each of the ways [R, blocks], blocks beginning at `begins` -> [R]."""
+    if metric.whole is not None:
+        ways = np.repeat(ways, np.diff(begins, append=first.shape[1]), axis=1)[..., None]
+        rows = [part[0].reshape(first.shape[1], -1) for part in (first, second)]
+        once = np.ones(len(rows[0]))
+        found = [
+            metric.whole(np.where(way, rows[0], rows[1]))(once) - metric.whole(np.where(way, rows[1], rows[0]))(once)
+            for way in ways
+        ]
+        return np.array(found)
+    one, other = (np.add.reduceat(part.reshape(2, part.shape[1], -1), begins, axis=1) for part in (first, second))
+    pieces, size = [], max(1, _AT_ONCE // len(begins))
+    for begin in range(0, len(ways), size):
+        way = ways[begin : begin + size].astype(np.float64)
+        totals, counts = (way @ (b - a) for a, b in zip(one, other, strict=True))
+        there = _of_sums(one[0].sum(0) + totals, one[1].sum(0) + counts, metric)
+        pieces.append(_of_sums(other[0].sum(0) - totals, other[1].sum(0) - counts, metric) - there)
+    return np.concatenate(pieces)
+
+
+def _of_sums(totals: Floats, counts: Floats, metric: Metric) -> Floats:
+    """The reported figure of sums over examples: totals [R, K], counts [R, K] -> [R]."""
+    if metric.pooled is not None:
+        return np.array([metric.pooled(sums) for sums in totals])
+    with np.errstate(all="ignore"):
+        means = _mean_over_figures(totals / counts)
     return np.array([metric.show(float(mean)) if math.isfinite(mean) else math.nan for mean in means])
 
 
@@ -105,10 +165,10 @@ def _interval(first: Floats, second: Floats, metric: Metric) -> tuple[float, flo
     value = float((figures(second, metric, whole) - figures(first, metric, whole))[0])
     if examples < 2 or not math.isfinite(value):
         return value, value, value, 1.0, "none: too few examples"
-    if examples > _MANY and metric.pooled is None:
+    if examples > _MANY and metric.pooled is None and metric.whole is None:
         return _normal(first, second, metric, value)
     generator = np.random.default_rng(0)
-    pieces, left = [], _RESAMPLES
+    pieces, left = [], _RESAMPLES if metric.whole is None else _FEWER
     while left:
         size = min(left, max(1, _AT_ONCE // examples))
         drawn = generator.multinomial(examples, [1 / examples] * examples, size).astype(np.float64)

@@ -191,6 +191,11 @@ class Task(ABC, Generic[E, B]):
         """What is minimised, as a sum and the count it is summed over."""
 
     @property
+    def apart(self) -> int:
+        """How many neighbouring examples of a split share what they are measured on, as windows of a series do that overlap."""
+        return 1
+
+    @property
     @abstractmethod
     def reported(self) -> dict[str, Metric]:
         """The metrics by name, the first being the most important."""

@@ -188,6 +188,11 @@ class TimeSeriesForecasting(Stretches):
         return Windows(*(p[0] if len(p) == 1 else torch.cat(p) for p in (pasts, futures)))
 
     @property
+    def apart(self) -> int:
+        """Windows begin at every step, so that as many as the horizon is long forecast one moment."""
+        return self.steps_ahead
+
+    @property
     def reported(self) -> dict[str, Metric]:
         root, mean = Metric(self.column, shown_as="sqrt"), Metric(self.column)
         found = {"rmse": root, "mae": mean, "naive rmse": root, "seasonal rmse": root}

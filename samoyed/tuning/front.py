@@ -20,29 +20,29 @@ def tune(
     """
     require("optuna", "tune")
     plan, models, ranges, seconds = checked(task, data, pairs, budget)
-    from samoyed.tuning import page, study
+    from samoyed.tuning import confirming, page, study
 
     folder = out or Path("runs") / "tuning" / plan.task
     search = study.begin(plan, models, ranges, folder, seconds, quiet)
     study.carry_out(search, trials)
-    winner = search.plan_of(search.means()[0][2])
-    page.write(search, None)
-    given: dict[str, Any] = {name: as_text(value) for name, value in winner.given.items()}
-    search.reporter.say(f"\nthe winner is trial {search.means()[0][2].number}, trained as a run:")
-    run = samoyed.train(plan.task, plan.data, model=winner.model, quiet=quiet, **given)
-    found = page.facts(search)
-    written = page.write(search, run)
-    best, default = found["best"], found["default"]
-    lines = [table_of_splits(run.metrics), ""]
-    if default is not None:
-        seeds = "one seed" if best["seeds"] == 1 else f"{best['seeds']} seeds"
-        lines.append(
-            f"validation {found['watched']}, mean of {seeds}: {best['value']:.4g}; with the defaults {default['value']:.4g}"
-        )
-    if best["trial"] == 0:
-        lines.append("nothing better than the defaults was found")
+    found, won = page.facts(search), confirming.winner(search)
+    winner = plan if won.chosen.number == 0 else search.plan_of(won.chosen)
+    verdict = page.verdict(search, found)
+    page.write(search, None, found)
+    search.reporter.say(f"\n{verdict}\n")
+    run = samoyed.train(plan.task, plan.data, model=winner.model, quiet=quiet, **_said(winner))
+    written = page.write(search, run, found)
+    lines = [table_of_splits(run.metrics), "", verdict]
+    if won.chosen.number != won.best.number:
+        other = search.plan_of(won.best)
+        words = ["samoyed train", plan.task, *([str(plan.data)] if plan.data else []), f"model={other.model}"]
+        lines.append(f"to try  {' '.join([*words, *(f'{name}={value}' for name, value in _said(other).items())])}")
     lines += [f"again   {run.config['command']}", f"report  {run.report}", f"search  {written}"]
     return {**found, "run": str(run.path), "metrics": run.metrics, "page": str(written), "text": "\n".join(lines)}
+
+
+def _said(plan: Plan) -> dict[str, Any]:
+    return {name: as_text(value) for name, value in plan.given.items()}
 
 
 def checked(

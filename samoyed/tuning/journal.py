@@ -20,12 +20,10 @@ def opened(folder: Path, direction: Literal["minimize", "maximize"]) -> Any:
     folder.mkdir(parents=True, exist_ok=True)
     try:
         storage = JournalStorage(JournalFileBackend(str(folder / STUDY)))
-        pruner = optuna.pruners.MedianPruner(n_startup_trials=4, n_warmup_steps=2)
         return optuna.create_study(
             storage=storage,
             study_name="samoyed",
             sampler=sampler_of(0, 0),
-            pruner=pruner,
             direction=direction,
             load_if_exists=True,
         )

@@ -8,6 +8,7 @@ from samoyed.reporting.figures import style
 from samoyed.reporting.page import write_tuning
 from samoyed.reporting.tuning import Tried, history, importance, slices
 from samoyed.tasks import Picture
+from samoyed.tuning import confirming
 from samoyed.tuning.study import Search, words
 
 _LISTED = 20
@@ -15,7 +16,7 @@ _LISTED = 20
 
 def facts(search: Search) -> dict[str, Any]:
     """What was found, as JSON: the trials, the means over seeds, which settings mattered."""
-    ranked = search.means()
+    ranked, winner = confirming.means(search), confirming.winner(search)
     default = next((one for one in ranked if one[2].number == 0), None)
     return {
         "study": str(search.folder),
@@ -30,14 +31,32 @@ def facts(search: Search) -> dict[str, Any]:
             "seeds": ranked[0][1],
             "settings": ranked[0][2].params,
         },
+        "chosen": {"trial": winner.chosen.number, "settings": winner.chosen.params, "p": winner.p},
         "default": None if default is None else {"value": default[0], "seeds": default[1]},
         "importance": importances(search),
     }
 
 
-def write(search: Search, run: Any | None) -> Path:
-    """Writes tuning.html and its pictures into the folder of the search, and returns the page's path."""
-    found = facts(search)
+def verdict(search: Search, found: dict[str, Any]) -> str:
+    """Which trial was chosen, and why, in a sentence, from `facts`."""
+    best, default, chosen = found["best"], found["default"], found["chosen"]
+    said = f"validation {found['watched']}, {_seeds(best['seeds'])}: {best['value']:.4g} of trial {best['trial']}"
+    if default is None:
+        return f"{said}; the defaults could not be trained"
+    if best["trial"] == 0:
+        return f"{said}, which has the defaults: nothing better was found"
+    said += f", {default['value']:.4g} with the defaults"
+    if chosen["p"] is None:
+        return f"{said}; there was no time to train both with other seeds, so that this may be luck"
+    chance = f"p {chosen['p']:.2g}" if chosen["p"] >= 0.001 else "p < 0.001"
+    if chosen["trial"] == 0:
+        count = len(search.job.data["valid"][0])
+        return f"{said}: on {count:,} validation examples no more than chance ({chance}), so that the defaults are kept"
+    return f"{said}: more than chance ({chance})"
+
+
+def write(search: Search, run: Any | None, found: dict[str, Any]) -> Path:
+    """Writes tuning.html and its pictures into the folder of the search, from `facts`, and returns the page's path."""
     task = search.job.task
     tried = _tried(search)
     keep = sorted(
@@ -48,17 +67,18 @@ def write(search: Search, run: Any | None) -> Path:
     headline = [
         (
             f"{found['best']['value']:.4g}{unit}",
-            f"{task.watch} on validation, mean of {_seeds(found['best']['seeds'])}: trial {found['best']['trial']}",
+            f"{task.watch} on validation, {_seeds(found['best']['seeds'])}: trial {found['best']['trial']}",
         )
     ]
     if default is not None:
-        headline.append((f"{default['value']:.4g}{unit}", f"with the defaults, mean of {_seeds(default['seeds'])}"))
+        headline.append((f"{default['value']:.4g}{unit}", f"with the defaults, {_seeds(default['seeds'])}"))
     headline.append((f"{found['trials']}", ", ".join(f"{count} {state}" for state, count in found["states"].items())))
     watch = f"{task.watch} ({found['unit']})"
     written: dict[str, Any] = {
         "title": f"Searched: {search.plan.task.replace('-', ' ')}",
         "headline": headline,
-        "winner": words(found["best"]["settings"]) or "the defaults",
+        "winner": "the defaults" if found["chosen"]["trial"] == 0 else words(found["chosen"]["settings"]),
+        "verdict": verdict(search, found),
         "tested": []
         if run is None
         else [
@@ -95,7 +115,7 @@ def importances(search: Search) -> dict[str, float]:
 
 
 def _seeds(count: int) -> str:
-    return "one seed" if count == 1 else f"{count} seeds"
+    return "one seed" if count == 1 else f"mean of {count} seeds"
 
 
 def _states(search: Search) -> dict[str, int]:

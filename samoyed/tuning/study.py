@@ -1,15 +1,20 @@
 """The search: trial after trial until the budget is spent, then the best again with other seeds, then the winner as a run.
 
 The first trial has the defaults, so that the search is always held against them. Trials are proposed by a tree-structured Parzen
-estimator (Bergstra 2011) and ended early where they are below the median of others at the same epoch (Golovin 2017), both Optuna's.
-Whoever is best of many on one validation split owes part of it to luck: so the best three and the defaults are trained again with two
-other seeds, and the mean decides. The test split is looked at once, by the winner's own run.
+estimator (Bergstra 2011), Optuna's, and ended early where half of the others had done better by the same epoch (Golovin 2017), those that were
+ended counting with what they had: else each would be held against survivors only, and nearly all would be ended. Nobody is judged before a
+third of its training, nor before there is time to be saved.
+
+Whoever is best of many on one validation split owes part of it to luck. So the best three and the defaults are trained again with up
+to four other seeds, whose mean, without the seed that proposed them, decides between them; and the best takes the defaults' place only where it is better on the
+validation examples by more than chance (confirming.py). The test split is looked at once, by the winner's own run.
 
 All is in DIR/study.jsonl, lines of JSON that any number of processes append to: a search that was stopped goes on where it was, and
 the same command in a second terminal, or on another machine that sees the folder, works on the same one.
 """
 
 import json
+import math
 import statistics
 import time
 from dataclasses import dataclass, field
@@ -22,13 +27,15 @@ from samoyed.plan import Plan, as_text
 from samoyed.reporting.progress import Reporter, duration
 from samoyed.training.prepare import Prepared, prepare
 from samoyed.tuning import space
+from samoyed.tuning.confirming import confirm
 from samoyed.tuning.journal import end_dead, opened, process, sampler_of
 from samoyed.tuning.trial import measured, planned
 
 _SEARCH = 0.6  # share of the budget for proposals; the rest is for other seeds and the winner
 _FIRST = 1 / 3  # share of the budget that the defaults may take at most
 _SLOWER = 2.0  # how much longer than the defaults a trial may take
-_CANDIDATES, _SEEDS = 3, (1, 2)
+_JUDGED, _FEWEST = 1 / 3, 4  # share of a training before which it is not judged; trials that it must be held against
+_WORTH = 10.0  # seconds of a training before which nothing is gained by ending it, or a hundredth of a short budget
 
 
 @dataclass
@@ -81,11 +88,12 @@ class Search:
         """Trains one trial and tells the study how it ended."""
         from optuna.trial import TrialState
 
+        started = time.monotonic()
+
         def hopeless(value: float, epoch: int) -> bool:
             trial.report(value, epoch)
-            return bool(trial.number > 0 and trial.should_prune())
+            return self.behind(trial, value, epoch, time.monotonic() - started)
 
-        started = time.monotonic()
         try:
             value, why = measured(self.job, self.plan_of(trial), self.job.trainer.seed, hopeless, seconds)
         except (UsageError, TrainingError, ValueError) as error:
@@ -106,6 +114,34 @@ class Search:
             f"{value:.4g}{' and ended: hopeless' if why == 'hopeless' else ', cut for time' if why else ''}",
             started,
         )
+
+    def behind(self, trial: Any, value: float, epoch: int, seconds: float) -> bool:
+        """Whether a trial that reached `value` in so many epochs and seconds is to be ended: half of the others had done better by that epoch."""
+        if trial.number == 0 or seconds < min(_WORTH, self.budget / 100):
+            return False
+        given = self.plan_of(trial).settled["training"]
+        steps = epoch * self.job.task.steps(self.job.data["train"], given["batch_size"])
+        shares = [
+            epoch / given["epochs"],
+            steps / (given["max_steps"] or math.inf),
+            seconds / (given["max_time"] or math.inf),
+        ]
+        if epoch < 2 or max(shares) < _JUDGED:
+            return False
+        found = []
+        for other in self.study.get_trials(deepcopy=False):
+            reached = [e for e in other.intermediate_values if e <= epoch]
+            if (
+                reached
+                and other.number != trial.number
+                and other.state.name != "FAIL"
+                and (other.state.name != "RUNNING" or max(other.intermediate_values) >= epoch)
+            ):
+                found.append(other.intermediate_values[max(reached)])
+        if len(found) < _FEWEST:
+            return False
+        middle = statistics.median(found)
+        return bool(value > middle if self.better == "lower" else value < middle)
 
     def say(self, trial: Any, text: str, started: float) -> None:
         """A line for one trial."""
@@ -135,41 +171,6 @@ class Search:
         return [
             t for t in self.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)) if "seconds" in t.user_attrs
         ]
-
-    def candidates(self) -> list[Any]:
-        """The best trials, and the defaults."""
-        done = self.finished()
-        ranked = sorted(done, key=lambda t: (t.value if self.better == "lower" else -t.value, t.number))[:_CANDIDATES]
-        return ranked + [t for t in done if t.number == 0 and t not in ranked]
-
-    def confirm(self) -> None:
-        """Trains the candidates with other seeds, a whole round of them at a time, while the budget lasts."""
-        for seed in _SEEDS:
-            found = self.candidates()
-            needed = sum(t.user_attrs["seconds"] for t in found if self.again(t, seed) is None)
-            own = max((t.user_attrs["seconds"] for t in found), default=0.0)
-            if len(found) < 2 or self.spent() + needed + own > self.budget:
-                return
-            for trial in found:
-                if self.again(trial, seed) is None:
-                    value, _ = measured(self.job, self.plan_of(trial), seed)
-                    self.study.set_user_attr(f"again {trial.number} {seed}", value)
-                    self.reporter.say(f"trial {trial.number:>3}  {self.job.task.watch} {value:.4g} with seed {seed}")
-
-    def again(self, trial: Any, seed: int) -> float | None:
-        """What a trial reached with another seed, if it was tried."""
-        found = self.study.user_attrs.get(f"again {trial.number} {seed}")
-        return None if found is None else float(found)
-
-    def means(self) -> list[tuple[float, int, Any]]:
-        """The candidates, best first: the mean over the seeds that all of them were trained with, how many, and the trial."""
-        found = self.candidates()
-        seeds = [seed for seed in _SEEDS if all(self.again(t, seed) is not None for t in found)]
-        made = []
-        for trial in found:
-            values = [trial.value, *(self.again(trial, seed) for seed in seeds)]
-            made.append((statistics.fmean(values), len(values), trial))
-        return sorted(made, key=lambda one: (one[0] if self.better == "lower" else -one[0], one[2].number))
 
 
 def begin(plan: Plan, models: list[str], ranges: list[space.Range], folder: Path, budget: float, quiet: bool) -> Search:
@@ -209,7 +210,7 @@ def carry_out(search: Search, most: int | None) -> None:
     """Searches and confirms. Raises Interrupted after Ctrl-C, RunError where nothing could be trained."""
     try:
         search.search(most)
-        search.confirm()
+        confirm(search)
     except KeyboardInterrupt as error:
         raise Interrupted(
             f"stopped after {len(search.study.trials)} trials; {search.folder} holds them",

@@ -1,22 +1,27 @@
 """One training of a search: the data of all, settings of its own, ended early where it is hopeless or too slow."""
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
+from torch import nn
 
 from samoyed import catalog
 from samoyed.plan import Plan
 from samoyed.run import build
 from samoyed.training.checkpoint import Snapshot
-from samoyed.training.evaluation import evaluate
+from samoyed.training.evaluation import entries_of, evaluate
 from samoyed.training.prepare import Prepared
 from samoyed.training.progress import Epoch
 from samoyed.training.trainer import Trainer
 
 Hopeless = Callable[[float, int], bool]  # the best figure so far and the epoch -> whether to end
+Entries = NDArray[np.float64]
 
 
 class Watcher:
@@ -68,6 +73,24 @@ def measured(
 
     Raises UsageError and TrainingError, where these settings cannot be trained, and ValueError where there was no time for one epoch.
     """
+    task, watcher = job.task, Watcher(job.task.watch, hopeless, seconds, stop)
+    model = _trained(job, plan, seed, watcher)
+    if hasattr(model, "fit"):
+        return evaluate(task, model, job.data["valid"], intervals=False)[task.watch].value, ""
+    if watcher.best is None:
+        raise ValueError("no epoch was finished in time")
+    return watcher.best, watcher.why
+
+
+def held(job: Prepared, plan: Plan, seed: int) -> Entries:
+    """Trains the plan's model to its end; what the watched figure on the validation split is pooled from, example by example, as
+    `evaluation.entries_of` gives it. Raises UsageError and TrainingError."""
+    model = _trained(job, plan, seed, Watcher(job.task.watch, lambda value, epoch: False, math.inf, lambda: False))
+    return entries_of(job.task, model, job.data["valid"])[job.task.watch]
+
+
+def _trained(job: Prepared, plan: Plan, seed: int, watcher: Watcher) -> nn.Module:
+    """The plan's model with the weights that were best on the validation split."""
     task = job.task
     torch.manual_seed(seed)
     model = build(task, plan.model_form, plan.settled["model"])
@@ -79,15 +102,13 @@ def measured(
     if hasattr(model, "fit"):
         fit: Any = model.fit
         fit(*task.fitting(job.data["train"]))
-        return evaluate(task, model, job.data["valid"], intervals=False)[task.watch].value, ""
-    watcher = Watcher(task.watch, hopeless, seconds, stop)
+        return model
     trainer = Trainer(**{**plan.settled["training"], "seed": seed})
     task.carried = None
-    trainer.train(task, model, job.data["train"], job.data["valid"], watcher)
+    trained = trainer.train(task, model, job.data["train"], job.data["valid"], watcher)
     task.carried = None
-    if watcher.best is None:
-        raise ValueError("no epoch was finished in time")
-    return watcher.best, watcher.why
+    model.load_state_dict(trained.best)
+    return model
 
 
 def planned(plan: Plan, model: str, given: dict[str, Any]) -> Plan:

@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy import stats
 
-from samoyed.comparing.paired import difference, figures, holm, mcnemar
+from samoyed.comparing.paired import difference, figures, holm, mcnemar, swapped
 from samoyed.tasks import Metric
 from samoyed.training.evaluation import pool
 
@@ -120,3 +120,45 @@ def test_holm_by_hand() -> None:
     assert holm([0.2, 0.005, 0.011, 0.02]) == pytest.approx([0.2, 0.02, 0.033, 0.04])
     assert holm([0.9, 0.8]) == [1.0, 1.0]
     assert holm([]) == []
+
+
+def test_swapping_right_and_wrong_is_mcnemars_test() -> None:
+    first, second = of([1, 1, 1, 0, 1, 0, 1, 1, 1, 0]), of([0, 0, 1, 0, 0, 1, 0, 0, 1, 0])
+    assert swapped([(first, second)], ERROR) == pytest.approx(mcnemar(5, 1))
+    many = [np.repeat(part, 40, axis=1) for part in (first, second)]
+    assert swapped([(many[0], many[1])], ERROR) < 0.001
+
+
+def test_swapping_is_scipys_permutation_test() -> None:
+    draw = np.random.default_rng(3)
+    for count, tolerance in ((9, 1e-9), (60, 0.03)):
+        first = draw.gamma(2.0, 1.0, count)
+        second = first + draw.normal(0.2, 0.6, count)
+        theirs = stats.permutation_test(
+            (first, second), lambda a, b, axis: (b - a).mean(axis), permutation_type="samples", vectorized=True,
+            n_resamples=9999, rng=np.random.default_rng(0),
+        )  # fmt: skip
+        assert swapped([(of(first), of(second))], LOSS) == pytest.approx(theirs.pvalue, abs=tolerance)
+
+
+def test_figures_of_sums_and_of_all_examples_at_once_are_swapped_alike() -> None:
+    draw = np.random.default_rng(4)
+    first, second = (of(draw.gamma(2.0, 1.0, 10), draw.integers(1, 9, 10)) for _ in range(2))
+    expected = swapped([(first, second)], LOSS)
+    rows = [(part.T[None].repeat(2, 0)) for part in (first, second)]
+    pooled = Metric("nats", pooled=lambda sums: float(sums[0] / sums[1]))
+    whole = Metric("nats", whole=lambda rows: lambda drawn: float(drawn @ rows[:, 0] / (drawn @ rows[:, 1])))
+    assert swapped([(rows[0], rows[1])], pooled) == expected
+    small = [(rows[0][:, :7], rows[1][:, :7])]
+    assert swapped(small, whole) == swapped(small, pooled)
+    assert difference(rows[0], rows[1], whole).value == pytest.approx(difference(first, second, LOSS).value)
+
+
+def test_a_handful_and_neighbours_that_hang_together_decide_nothing() -> None:
+    first, second = of([5.0, 5.1, 5.2]), of([1.0, 1.1, 1.2])
+    assert swapped([(first, second)], ROOT) == 0.25
+    assert swapped([(first, second)] * 4, ROOT) == 0.25
+    assert swapped([(first, second)], ROOT, apart=12) == 1.0
+    long = [np.tile(part, 8) for part in (first, second)]
+    assert swapped([(long[0], long[1])], ROOT) < 0.001
+    assert swapped([(long[0], long[1])], ROOT, apart=6) == 2 / 2**4

@@ -7,12 +7,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import samoyed
 from samoyed import catalog
 from samoyed.errors import RunError, UsageError
-from samoyed.tuning import front, page, study
+from samoyed.tuning import confirming, front, page, study
 
 optuna = pytest.importorskip("optuna", reason="the extra tune is not installed")
 
@@ -22,19 +23,29 @@ def landscape(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """In place of training: best at learning_rate 0.01 and dropout 0.3, and a little luck for each seed. What was asked is kept."""
     asked: list[Any] = []
 
-    def measured(job: Any, plan: Any, seed: int, hopeless: Any = None, seconds: float = 0.0, stop: Any = None) -> Any:
+    def value_of(plan: Any, seed: int) -> float:
         settled = {**plan.settled["model"], **plan.settled["training"]}
-        rate, dropout = settled["learning_rate"], settled["dropout"]
-        value = 5 + abs(math.log10(rate / 0.01)) * 3 + abs(dropout - 0.3) * 10 + 0.01 * seed
         asked.append((plan, seed))
-        if hopeless is not None:
-            for epoch in range(1, 8):
-                if hopeless(value + 20 / epoch, epoch):
-                    return value + 20 / epoch, "hopeless"
+        rate, dropout = settled["learning_rate"], settled["dropout"]
+        return 5 + abs(math.log10(rate / 0.01)) * 3 + abs(dropout - 0.3) * 10 + 0.01 * seed
+
+    def measured(job: Any, plan: Any, seed: int, hopeless: Any = None, seconds: float = 0.0, stop: Any = None) -> Any:
+        value = value_of(plan, seed)
+        for epoch in range(1, plan.settled["training"]["epochs"] + 1):
+            if hopeless(value + 20 / epoch, epoch):
+                return value + 20 / epoch, "hopeless"
         return value, ""
 
     monkeypatch.setattr(study, "measured", measured)
+    monkeypatch.setattr(study, "_WORTH", 0.0)
+    monkeypatch.setattr(confirming, "held", lambda job, plan, seed: entries_of(value_of(plan, seed), seed))
     return asked
+
+
+def entries_of(value: float, seed: int = 0, examples: int = 40) -> Any:
+    """What an error of `value` % is pooled from, the same examples being harder in all trainings."""
+    hard = np.random.default_rng(0).normal(0, 0.01, examples)
+    return np.stack([value / 100 + hard - hard.mean(), np.ones(examples)])
 
 
 def begun(folder: Path, budget: float = 3600.0, **pairs: str) -> study.Search:
@@ -45,11 +56,11 @@ def begun(folder: Path, budget: float = 3600.0, **pairs: str) -> study.Search:
 def test_it_finds_the_best_and_ends_the_hopeless(landscape: list[Any], tmp_path: Path) -> None:
     search = begun(tmp_path)
     study.carry_out(search, 40)
-    ranked = search.means()
+    ranked = confirming.means(search)
     default = next(mean for mean, _, trial in ranked if trial.number == 0)
     assert ranked[0][0] < 6.5 < default
-    assert {seed for _, seed in landscape} == {0, 1, 2}
-    assert ranked[0][1] == 3
+    assert {seed for _, seed in landscape} == {0, 1, 2, 3, 4}
+    assert ranked[0][1] == 4
     states = page._states(search)
     assert states["ended early"] >= 5
     first = landscape[0][0].settled
@@ -61,9 +72,89 @@ def test_it_finds_the_best_and_ends_the_hopeless(landscape: list[Any], tmp_path:
     }
     shares = page.importances(search)
     assert set(list(shares)[:2]) == {"learning_rate", "dropout"}
-    written = page.write(search, None).read_text("utf-8")
+    written = page.write(search, None, page.facts(search)).read_text("utf-8")
     assert "learning_rate" in written
     assert {p.stem for p in (tmp_path / "plots").glob("*.png")} == {"history", "importance", "slices"}
+
+
+def test_where_settings_do_not_matter_about_half_is_ended_and_nobody_too_early(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Figures by luck alone, each epoch's too, as on a series of a few windows."""
+    draw, ended = np.random.default_rng(0), []
+
+    def measured(job: Any, plan: Any, seed: int, hopeless: Any, seconds: float = 0.0, stop: Any = None) -> Any:
+        best = math.inf
+        for epoch in range(1, 31):
+            best = min(best, 10 + 30 / epoch + draw.normal())
+            if hopeless(best, epoch):
+                ended.append(epoch)
+                return best, "hopeless"
+        return best, ""
+
+    monkeypatch.setattr(study, "measured", measured)
+    monkeypatch.setattr(study, "_WORTH", 0.0)
+    search = begun(tmp_path, epochs="30")
+    for _ in range(40):
+        search.run(search.propose(), 60)
+    assert 8 <= len(ended) <= 28
+    assert min(ended) >= 10
+    monkeypatch.setattr(study, "_WORTH", 10.0)
+    ended.clear()
+    for _ in range(5):
+        search.run(search.propose(), 60)
+    assert not ended
+
+
+@pytest.mark.parametrize(("examples", "apart", "chosen"), [(3, 1, 0), (40, 20, 0), (40, 1, 1), (12, 1, 1)])
+def test_the_defaults_are_left_only_for_more_than_chance(
+    landscape: list[Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, examples: int, apart: int, chosen: int
+) -> None:
+    """On every validation example the best is better; but three say little, and so do two groups of examples that hang together."""
+    known = confirming.held
+    monkeypatch.setattr(confirming, "held", lambda *given: known(*given)[:, :examples])
+    search = begun(tmp_path)
+    monkeypatch.setattr(type(search.job.task), "apart", apart)
+    study.carry_out(search, 12)
+    won, found = confirming.winner(search), page.facts(search)
+    assert won.best.number == found["best"]["trial"] > 0
+    assert (won.chosen.number > 0) == (chosen > 0)
+    assert won.p == found["chosen"]["p"]
+    said = page.verdict(search, found)
+    assert ("the defaults are kept" if not chosen else "more than chance") in said
+    assert ("no more than chance" in said) == (not chosen)
+
+
+def test_who_was_lucky_with_one_seed_is_found_out(
+    landscape: list[Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """With other seeds the best trial is as bad as all but one."""
+    search = begun(tmp_path)
+    for _ in range(8):
+        search.run(search.propose(), 60)
+    lucky, good = (t.number for t in confirming.candidates(search)[:2])
+    kept = search.plan_of(search.study.trials[good]).settled
+    monkeypatch.setattr(
+        confirming, "held", lambda job, plan, seed: entries_of(2.0 if plan.settled == kept else 30.0, seed)
+    )
+    confirming.confirm(search)
+    assert confirming.means(search)[0][2].number == good
+    assert confirming.winner(search).chosen.number == good
+    assert lucky != good
+
+
+def test_without_time_for_other_seeds_it_is_said_that_the_best_may_be_luck(
+    landscape: list[Any], tmp_path: Path
+) -> None:
+    search = begun(tmp_path)
+    for _ in range(8):
+        search.run(search.propose(), 60)
+    search.budget = 0.0
+    confirming.confirm(search)
+    found = page.facts(search)
+    assert found["best"]["seeds"] == 1
+    assert found["chosen"]["p"] is None
+    assert "may be luck" in page.verdict(search, found)
 
 
 def test_it_goes_on_where_it_was(landscape: list[Any], tmp_path: Path) -> None:
@@ -139,9 +230,9 @@ def test_a_true_search_ends_in_a_run(command: Any, monkeypatch: pytest.MonkeyPat
     assert found["run"] == "runs/image-classification/1"
     assert run.config["model"] == "linear"
     assert found["trials"] == 3
-    assert found["best"]["seeds"] == 3
-    chosen = found["best"]["settings"]
-    for name, value in chosen.items():
+    assert found["best"]["seeds"] == 4
+    chosen = found["chosen"]["settings"]
+    for name, value in chosen.items() if found["chosen"]["trial"] else ():
         assert run.config["settings"]["training"][name] == pytest.approx(value)
     assert str(run.path) in Path(found["page"]).read_text("utf-8")
 
