@@ -3,8 +3,8 @@
 Legend: N examples, B batch, T time.
 """
 
-from collections.abc import Iterator
-from typing import TypeVar
+from collections.abc import Iterable, Iterator
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -107,3 +107,18 @@ def warmed_streams(tokens: Tensor, batch_size: int, length: int) -> Iterator[tup
         for begin in range(0, many, length):
             end = min(begin + length, many)
             yield tokens[first + torch.arange(begin, end + 1, device=tokens.device)], False, True
+
+
+def of_size(batches: Iterable[Any], size: int) -> Any:
+    """The first batch of so many rows; where none has so many, the largest. Measuring a text begins with a single stream.
+
+    >>> of_size([([1],), ([2, 3],), ([4, 5],)], 2)
+    ([2, 3],)
+    """
+    largest = None
+    for batch in batches:
+        if len(batch[0]) >= size:
+            return batch
+        if largest is None or len(batch[0]) > len(largest[0]):
+            largest = batch
+    return largest

@@ -56,16 +56,26 @@ def table_of_splits(splits: dict[str, Any]) -> str:
 
 def table_of_stages(found: dict[str, Any]) -> str:
     """What compression.json holds: one row per stage, with its bytes, its first metric on the test split and its times."""
+    from samoyed.compressing.stages import said
     from samoyed.training.evaluation import Result
 
     stages = found["stages"]
     name, first = next(iter(stages[0]["test"].items()))
-    cells = [["", "bytes of weights", "smaller", f"test {name} {first['unit']}", "ms for one example", "for 32"]]
+    cells = [
+        [
+            "",
+            "bytes of weights",
+            "smaller",
+            f"test {name} {first['unit']}",
+            "ms for one example",
+            f"for {found['together']}",
+        ]
+    ]
     for stage in stages:
         times = ["" if t is None else f"{t:.3g}" for t in (stage["milliseconds"], stage["milliseconds_together"])]
         smaller = f"{stages[0]['bytes'] / stage['bytes']:.1f} x"
         cells.append([stage["stage"], f"{stage['bytes']:,}", smaller, Result(**stage["test"][name]).bare(), *times])
-    return grid(cells)
+    return f"{grid(cells)}\n{said(found['differs'])}" if found.get("differs") else grid(cells)
 
 
 def grid(cells: list[list[str]]) -> str:

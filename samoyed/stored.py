@@ -70,11 +70,26 @@ class Stage(Stored):
     test: dict[str, Figure]
 
 
+class Differs(Stored):
+    """How far the first figure lies above the original's on the same test examples."""
+
+    metric: str
+    unit: str
+    value: float
+    low: float
+    high: float
+    p: Annotated[float, Ge(0), Le(1)]
+    test: str
+    counts: list[int] | None
+
+
 class Compression(Stored):
     """compression.json."""
 
     weights_left: Annotated[float, Ge(0), Le(1)]
     stages: list[Stage]
+    differs: Differs | None = None
+    together: Annotated[int, Ge(1)] = 32
 
 
 class Results(Stored):

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import torch
 
+from samoyed import batching
 from samoyed.run import Run
 
 TOGETHER = 64
@@ -31,7 +32,7 @@ def speeds(runs: Sequence[Run], rows: Sequence[Any]) -> list[Speed]:
 def _in_turn(runs: Sequence[Run], rows: Sequence[Any], size: int) -> tuple[list[tuple[float, int]], int]:
     """For each run the median seconds for its first batch of at most `size` rows, and how many those are; and the rounds."""
     times: list[list[float]] = [[] for _ in runs]
-    batches = [next(iter(run.task.batches(part, size))) for run, part in zip(runs, rows, strict=True)]
+    batches = [batching.of_size(run.task.batches(part, size), size) for run, part in zip(runs, rows, strict=True)]
     with torch.inference_mode():
         for run, batch in zip(runs, batches, strict=True):
             _once(run, batch)  # warm

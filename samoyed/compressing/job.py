@@ -17,13 +17,13 @@ import torch
 from torch import Tensor, nn
 
 import samoyed
+from samoyed import batching, settings
 from samoyed import plan as plans
-from samoyed import settings
 from samoyed.comparing.identity import digest
 from samoyed.compressing import packing, pruning, resuming, sharing
 from samoyed.compressing.keeping import Kept
 from samoyed.compressing.latency import latencies
-from samoyed.compressing.stages import TOGETHER, Stage, facts_of, stage_of, table_of
+from samoyed.compressing.stages import TOGETHER, Stage, facts_of, paired, stage_of, table_of
 from samoyed.compressing.tuning import Rounds, checked
 from samoyed.errors import UsageError
 from samoyed.files import sha256, write_bytes, write_json, write_manifest, write_text
@@ -174,8 +174,9 @@ def _carry_out(
     progress = resuming.Progress(folder, identity)
     progress.begin(told)
     write_config(folder, plan, wanted)
-    rounds = Rounds(run.task, run.model, rows, plan.settled["training"], tuning, reporter, progress)
-    work = Work(run, wanted, rows, rounds, weights, copy.deepcopy(run.model))
+    original = copy.deepcopy(run.model)
+    rounds = Rounds(run.task, run.model, original, rows, plan.settled["training"], tuning, reporter, progress)
+    work = Work(run, wanted, rows, rounds, weights, original)
     if begun is None or not work.restored():
         work.stages.append(Stage("as it was", run.weights.stat().st_size, evaluate(run.task, run.model, rows["test"])))
     with signals(reporter, wait=True, then="what was done until then is kept"):
@@ -263,11 +264,15 @@ def _written(work: Work, job: Prepared, split: Split, packed: bytes, seconds: fl
     work.stages[-1].results = results["test"]
     before, after = work.stages[0], work.stages[-1]
     pair = [work.original, model]
-    first, together = (next(iter(task.batches(work.data["test"], count))) for count in (1, TOGETHER))
+    first, together = (batching.of_size(task.batches(work.data["test"], count), count) for count in (1, TOGETHER))
     before.milliseconds, after.milliseconds = latencies(task, pair, first)
     before.milliseconds_together, after.milliseconds_together = latencies(task, pair, together)
-    table = table_of(work.stages, work.whole if work.wanted.quantise == "int8" else None, task.device)
-    facts = {"weights_left": pruning.left(work.weights), "stages": [facts_of(stage) for stage in work.stages]}
+    differs = paired(task, work.original, model, work.data["test"])
+    whole, many = work.whole if work.wanted.quantise == "int8" else None, min(len(together[0]), TOGETHER)
+    table = table_of(work.stages, differs, whole, many, task.device)
+    stages = [facts_of(stage) for stage in work.stages]
+    left = pruning.left(work.weights)
+    facts = {"weights_left": left, "differs": differs, "together": many, "stages": stages}
     job.rows += [("smaller", f"{work.wanted.of}, {work.stages[0].size:,} bytes, to {work.stages[-1].size:,}")]
     with style(), torch.inference_mode():
         pictures = [

@@ -1,19 +1,24 @@
 """The steps of a compression beside each other: bytes, figures on the test split, times."""
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
+from torch import nn
+
 from samoyed.comparing.beside import Table
-from samoyed.training.evaluation import Result
+from samoyed.comparing.paired import difference
+from samoyed.tasks import Task
+from samoyed.training.evaluation import Result, entries_of
 from samoyed.training.machine import environment
 
-TOGETHER = 32  # examples of a batch whose time is taken
+TOGETHER = 64  # examples of a batch whose time is taken
 
 
 @dataclass
 class Stage:
     """What the network was after one step: in words, its bytes, its figures on the test split, its times for one example and for
-    `TOGETHER`."""
+    `TOGETHER`, or as many as there are."""
 
     name: str
     size: int
@@ -22,19 +27,42 @@ class Stage:
     milliseconds_together: float | None = None
 
 
-def table_of(stages: list[Stage], whole: list[str] | None, device: Any) -> Table:
+def paired(task: Task[Any, Any], original: nn.Module, model: nn.Module, data: Any) -> dict[str, Any] | None:
+    """How far the first metric of the model lies above the original's on the same examples, as JSON; None where that is no number."""
+    name, metric = next(iter(task.reported.items()))
+    one, other = (entries_of(task, network, data)[name] for network in (original, model))
+    found = difference(one, other, metric)
+    return {"metric": name, "unit": metric.unit, **found._asdict()} if math.isfinite(found.value) else None
+
+
+def said(differs: dict[str, Any]) -> str:
+    """The difference in a sentence.
+
+    >>> said({"metric": "error", "unit": "%", "value": 0.1, "low": -0.05, "high": 0.25, "p": 0.2, "test": "McNemar's exact test"})
+    "On the same examples the error differs by +0.1 percentage points (-0.05 to 0.25; McNemar's exact test, p 0.2)."
+    """
+    interval = f"{differs['low']:.3g} to {differs['high']:.3g}"
+    p = f"p {differs['p']:.2g}" if differs["p"] >= 0.001 else "p < 0.001"
+    unit = "percentage points" if differs["unit"].startswith("%") else differs["unit"]
+    value = f"{differs['value']:+.3g} {unit}".rstrip()
+    return f"On the same examples the {differs['metric']} differs by {value} ({interval}; {differs['test']}, {p})."
+
+
+def table_of(
+    stages: list[Stage], differs: dict[str, Any] | None, whole: list[str] | None, together: int, device: Any
+) -> Table:
     """Each stage in a row: bytes, how many times smaller, the first metric with its interval, the times for one example and for
-    `TOGETHER`. `whole` are the layers that are computed in int8, None where that was not wanted."""
+    so many `together`. `differs` is what `paired` gives; `whole` are the layers that are computed in int8, None where that was not wanted."""
     name, first = next(iter(stages[0].results.items()))
-    columns = ["", "bytes of weights", "smaller", f"{name}, {first.unit}", "ms for one example", f"for {TOGETHER}"]
+    columns = ["", "bytes of weights", "smaller", f"{name}, {first.unit}", "ms for one example", f"for {together}"]
     rows = []
     for stage in stages:
         times = ["" if t is None else f"{t:.3g}" for t in (stage.milliseconds, stage.milliseconds_together)]
         smaller = f"{stages[0].size / stage.size:.1f} x"
         rows.append([stage.name, f"{stage.size:,}", smaller, stage.results[name].bare(), *times])
     caption = (
-        f"On the test split, with 95 % intervals. Pruned and shared weights are computed as before, so that they take as long. "
-        f"{_arithmetic(whole)}Milliseconds on {environment(device)['device']}, medians of the two networks in turns."
+        f"On the test split, with 95 % intervals. {f'{said(differs)} ' if differs else ''}Pruned and shared weights are computed as before, so that they take as long. "
+        f"{_arithmetic(whole)}Milliseconds on {environment(device)['device']}, lower quartiles of the two networks in turns."
     )
     return Table("Before and after", columns, rows, caption)
 

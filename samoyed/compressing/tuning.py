@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+import torch
 from torch import nn
 
 from samoyed import catalog, settings
@@ -15,6 +16,7 @@ from samoyed.tasks import Task
 from samoyed.training.checkpoint import Snapshot
 from samoyed.training.evaluation import evaluate, rank_of
 from samoyed.training.progress import Epoch, Silent
+from samoyed.training.teaching import Teacher
 from samoyed.training.trainer import Trainer
 
 ROUNDS = 4  # that together take as long as the first training did
@@ -59,10 +61,15 @@ class Follower(Silent):
 
 @dataclass
 class Rounds:
-    """The rounds of training of one compression. `settings_` are the trainer's; `epochs` those of all rounds until now."""
+    """The rounds of training of one compression. `settings_` are the trainer's; `epochs` those of all rounds until now.
+
+    Where the task has classes, the network learns from the answers of the `original` besides the labels, by the trainer's
+    `teacher_temperature` and `teacher_share`: the labels of a training split that it knows by heart say little about what it lost.
+    """
 
     task: Task[Any, Any]
     model: nn.Module
+    original: nn.Module
     data: dict[str, Any]
     settings_: dict[str, Any]
     given: dict[str, Any]
@@ -83,16 +90,19 @@ class Rounds:
         follower = Follower(self.reporter, kept, self._add, self.progress)
         session = trainer.session(self.task, self.model, self.data["train"], self.data["valid"], follower)
         kept.attach(session.optimizer)
+        teacher = Teacher(self.original, trainer.teacher_temperature, trainer.teacher_share)
         begun = self.progress.within(number)
         if begun is not None:
             session.restore(begun)
             for epoch in session.result.epochs:
                 self._add(epoch)
             self.reporter.say(f"  {'resumed':<10} from epoch {session.epoch}, step {session.descent.steps}")
+        self.task.teacher = teacher if self._taught(teacher) else None
         self.reporter.begin(trainer.epochs, self.task.unit)
         try:
             trained = session.run()
         finally:
+            self.task.teacher = None
             self.reporter.end()
         if trained.ended == "stopped":
             folder = self.progress.folder.parent
@@ -104,6 +114,14 @@ class Rounds:
         better = bool(trained.epochs) and session.best < before
         self.model.load_state_dict(trained.best if better else untouched)
         self.model.eval()
+
+    def _taught(self, teacher: Teacher) -> bool:
+        """Whether the network learns through the logits of classes, and is to learn from the original's."""
+        if not self.task.taught or not teacher.share:
+            return False
+        batch = next(iter(self.task.batches(self.data["valid"], 2)))
+        with torch.random.fork_rng(devices=[]), torch.no_grad():
+            return teacher.suits(self.task, self.model.eval(), batch)
 
     def _add(self, epoch: Epoch) -> None:
         steps = self.epochs[-1].step if epoch.epoch > 1 or self.epochs else 0

@@ -59,6 +59,14 @@ class Teacher:
         total = (1 - self.share) * hard.total + self.share * soft * (hard.count / rows)
         return Mean(total, hard.count)
 
+    def suits(self, task: Task[Any, Any], student: nn.Module, batch: Any) -> bool:
+        """Whether the student learns through logits, seen from one batch."""
+        try:
+            self(task, student, batch)
+        except UsageError:
+            return False
+        return True
+
 
 def divergence(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
     """T^2 sum_k p_k (log p_k - log q_k) in nats, summed over all rows; logits [..., V] of both."""
