@@ -1,5 +1,6 @@
 """`samoyed tune` from the words of the command to the winner's run."""
 
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,12 @@ def tune(
     lines = [table_of_splits(run.metrics), "", verdict]
     if won.chosen.number != won.best.number:
         other = search.plan_of(won.best)
-        words = ["samoyed train", plan.task, *([str(plan.data)] if plan.data else []), f"model={other.model}"]
+        words = [
+            "samoyed train",
+            plan.task,
+            *([shlex.quote(str(plan.data))] if plan.data else []),
+            f"model={other.model}",
+        ]
         lines.append(f"to try  {' '.join([*words, *(f'{name}={value}' for name, value in _said(other).items())])}")
     lines += [f"again   {run.config['command']}", f"report  {run.report}", f"search  {written}"]
     return {**found, "run": str(run.path), "metrics": run.metrics, "page": str(written), "text": "\n".join(lines)}
