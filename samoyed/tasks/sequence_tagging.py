@@ -199,15 +199,22 @@ class SequenceTagging(Task[TaggedText, Tagged]):
 
     def answer(self, model: nn.Module, example: TaggedText) -> dict[str, Any]:
         """The tag of each token with its probability, and the spans they make."""
-        rows = self.collate([TaggedText(example.tokens, None, example.origin)])
-        tokens, lengths = rows.tokens.long().to(self.device), rows.lengths.to(self.device)
+        return self.answers(model, [example])[0]
+
+    def answers(self, model: nn.Module, examples: Sequence[TaggedText], **options: Any) -> list[dict[str, Any]]:
+        rows = self.collate([TaggedText(e.tokens, None, e.origin) for e in examples])
+        batch = Tagged(*(tensor.to(self.device) for tensor in rows))
         model.eval()
-        probs = full(model(tokens, lengths)).softmax(-1)[0]
-        said = _said(model, Tagged(tokens, lengths, rows.tags), probs[None])[0]
-        best, tags_ = probs.gather(-1, said[:, None])[:, 0].tolist(), said.tolist()
-        words = example.tokens[: self.max_length]
-        pairs = [[word, self.tags[tag], round(p, 6)] for word, tag, p in zip(words, tags_, best, strict=True)]
-        return {"input": " ".join(words), "tags": pairs, "spans": self._spans(words, tags_)}
+        probs = full(model(batch.tokens.long(), batch.lengths)).softmax(-1)  # [B, T, tags]
+        said = _said(model, batch, probs)
+        sure = probs.gather(-1, said[..., None])[..., 0].tolist()
+        made = []
+        for example, numbers, each in zip(examples, said.tolist(), sure, strict=True):
+            words = example.tokens[: self.max_length]
+            found = zip(words, numbers, each, strict=False)  # shorter texts are padded
+            pairs = [[word, self.tags[tag], round(p, 6)] for word, tag, p in found]
+            made.append({"input": " ".join(words), "tags": pairs, "spans": self._spans(words, numbers[: len(words)])})
+        return made
 
     def say(self, answer: dict[str, Any]) -> str:
         if scheme_of(self.tags) is None:

@@ -1,9 +1,12 @@
 """Tagging: words outside the vocabulary by their shape, and answers of a model that chooses tags together."""
 
+import pytest
 import torch
 from torch import Tensor, nn
 
+from samoyed import catalog
 from samoyed.examples import TaggedText
+from samoyed.run import build
 from samoyed.tasks.sequence_tagging import SequenceTagging
 
 
@@ -55,3 +58,21 @@ def test_tags_that_are_chosen_together_are_the_answer() -> None:
     answer = task.answer(Together(), texts()[0])
     assert [tag for _, tag, _ in answer["tags"]] == ["B-PER"] * 4
     assert {round(p, 4) for *_, p in answer["tags"]} == {0.2689}
+
+
+@pytest.mark.parametrize("name", ["lstm", "bilstm_crf"])
+def test_texts_are_tagged_together_as_alone(name: str) -> None:
+    """Texts of one to eleven tokens in one batch, with a model whose weights are drawn."""
+    task = SequenceTagging()
+    task.fit(texts())
+    torch.manual_seed(0)
+    model = build(task, catalog.model(catalog.task("sequence-tagging"), name), {"hidden_size": 8, "embedding_size": 8})
+    words = ["we", "saw", "Anna", "there", "and", "Clara", "was", "there", "too", "with", "Dora"]
+    given = [TaggedText(tuple(words[:n]), None, f"text {n}") for n in range(1, 12)]
+    for example, found in zip(given, task.answers(model, given), strict=True):
+        alone = task.answer(model, example)
+        assert len(found["tags"]) == len(example.tokens)
+        assert (found["input"], found["spans"]) == (alone["input"], alone["spans"])
+        for (word, tag, sure), (other, its, own) in zip(found["tags"], alone["tags"], strict=True):
+            assert (word, tag) == (other, its)
+            assert sure == pytest.approx(own, abs=2e-6)  # given to six decimals
