@@ -59,7 +59,7 @@ class _Client(asyncio.Protocol):
 
     def connection_made(self, transport: Any) -> None:
         self.transport = transport
-        self._ask()
+        self._ask(at_least=True)
 
     def connection_lost(self, exc: Exception | None) -> None:
         if not self.ended.done():
@@ -84,9 +84,9 @@ class _Client(asyncio.Protocol):
         self.place += 37
         self._ask()
 
-    def _ask(self) -> None:
+    def _ask(self, at_least: bool = False) -> None:
         self.began = time.monotonic()
-        if self.began < self.until:
+        if at_least or self.began < self.until:
             self.transport.write(self.requests[self.place % len(self.requests)])
         else:
             self.ended.set_result(None)

@@ -62,6 +62,7 @@ def test_the_syntax_tree_says_what_the_class_says(owner: str) -> None:
 @pytest.mark.parametrize("name", MODELS)
 def test_every_model_says_what_it_is_and_fits_something(name: str) -> None:
     assert len(MODELS[name].summary) > 20
+    assert MODELS[name].summary.endswith("."), "lists and reports show the first line alone"
     assert any(name in catalog.models_for(entry.main) for entry in TASKS.values())
 
 

@@ -19,6 +19,10 @@ from samoyed.training.progress import Epoch, Silent
 from samoyed.training.teaching import Teacher
 from samoyed.training.trainer import Trainer
 
+_FIXED = {
+    "from_run": "every round begins with the run that is compressed",
+    "teacher": "the network learns from what it was; `samoyed distil` has another network teach",
+}
 ROUNDS = 4  # that together take as long as the first training did
 
 
@@ -169,4 +173,6 @@ def checked(given: dict[str, Any]) -> dict[str, Any]:
         if key not in known:
             remedy = nearest(key, known)
             raise UsageError(f"there is no setting called {shown(key)!r} for fine-tuning", remedy=remedy)
+        if given[key] is not None and key in _FIXED:
+            raise UsageError(f"{key.removesuffix('_run')} cannot be set for fine-tuning", remedy=_FIXED[key])
     return {key: settings.check(key, known[key].annotation, value) for key, value in given.items()}

@@ -1,5 +1,4 @@
-"""fastText's classifier: the mean of the vectors of words and of their n-grams, and one linear layer (Joulin, Grave, Bojanowski &
-Mikolov 2016).
+"""fastText's classifier: the mean of the vectors of words and of their n-grams, and one linear layer (Joulin et al. 2016).
 
 x = (1 / M) sum_m A[g_m] over the M words and n-grams g_m of the text; logits = B x + b. N-grams of two and more words share
 `buckets` rows of A by a hash, `layers.texts.ngrams`.

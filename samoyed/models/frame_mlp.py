@@ -1,5 +1,6 @@
-"""Frames to phones: each moment of a recording is classified from a window of spectra around it by a multilayer network (Mohamed, Dahl
-& Hinton 2009; Bourlard & Morgan 1994).
+"""Frames to phones: a multilayer network classifies each moment from a window of spectra around it (Mohamed, Dahl & Hinton 2009).
+
+Bourlard & Morgan 1994 describe such networks within speech recognition.
 
 x_t = [f_{t-n}; ...; f_t; ...; f_{t+n}]; h^1_t = g(W^1 x_t + b^1); h^k_t = g(W^k h^{k-1}_t + b^k); logits_t = V h^K_t + c; f is 0 beyond a
 recording. With n = 5 a window holds 11 frames. W^1 x is a convolution over time, so that all moments are one product.

@@ -1,5 +1,6 @@
-"""Encoder-decoder: one sequence is read, another is said (Sutskever, Vinyals & Le 2014; Cho et al. 2014), with attention over
-the first (Bahdanau, Cho & Bengio 2014; Luong, Pham & Manning 2015).
+"""Encoder-decoder: one sequence is read, another is said, with attention to the first (Bahdanau, Cho & Bengio 2014).
+
+Without attention it is that of Sutskever, Vinyals & Le 2014 and Cho et al. 2014; Luong, Pham & Manning 2015 have the other scores.
 
 Encoder: m_s = [forward h_s; backward h_s] of a bidirectional LSTM or GRU; the decoder's first state in each layer is
 tanh(B [last forward state; last backward state]).

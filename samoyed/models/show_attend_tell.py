@@ -1,5 +1,4 @@
-"""Show, attend and tell (Xu, Ba, Kiros, Cho, Courville, Salakhutdinov, Zemel & Bengio 2015): a ConvNet looks, an LSTM tells, and
-at each word attends to a part of the picture.
+"""Show, attend and tell: a ConvNet looks, an LSTM tells and attends to a part of the picture at each word (Xu et al. 2015).
 
 a_1 ... a_S = the ConvNet's last maps at S places, and the place itself; h_0, c_0 = tanh(B mean_i a_i); y_0 the boundary symbol.
     attention=general or dot   h_t = f(h_{t-1}, E y_{t-1}); alpha_t = softmax_i(h_t . W a_i)

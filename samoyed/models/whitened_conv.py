@@ -1,5 +1,6 @@
-"""A small ConvNet for small pictures that learns fast: what the speed records on CIFAR-10 teach (Jordan 2024, "94% on CIFAR-10
-in 3.29 seconds on one GPU", airbench; Page 2018).
+"""A small ConvNet for small pictures that learns fast, after the speed records on CIFAR-10 (Jordan 2024; Page 2018).
+
+Jordan's is "94% on CIFAR-10 in 3.29 seconds on one GPU", the program airbench.
 
 Equations: the first layer is fixed before training. With X the patches of k x k pixels of training pictures and X^T X / n =
 E diag(l) E^T, it maps a patch x to [W x + b, -W x - b], W = diag(l + e)^(-1/2) E^T: maps that are uncorrelated, of variance 1, and a

@@ -2,7 +2,7 @@
 
 import math
 import statistics
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
@@ -42,10 +42,23 @@ class Spikes:
         if math.isinf(self.first):
             self.first = mean
         self.lowest = min(self.lowest, mean)
-        bound = max(10 * abs(self.lowest), self.first + 0.5 * abs(self.first))
-        if mean > bound and (median := statistics.median(window)) > bound:
+        if mean > self._bound():
+            self._refuse(window)
+
+    def passed(self) -> None:
+        """After an epoch, to whose end nothing must go back that has run away only just: its last three losses tell. Raises
+        TrainingError."""
+        window = self.recent[1 - _WINDOW :]
+        if not math.isinf(self.first) and math.fsum(window) / len(window) > self._bound():
+            self._refuse(window[-3:], min)
+
+    def _bound(self) -> float:
+        return max(10 * abs(self.lowest), self.first + 0.5 * abs(self.first))
+
+    def _refuse(self, losses: list[float], typical: Callable[[list[float]], float] = statistics.median) -> None:
+        if (found := typical(losses)) > self._bound():
             raise TrainingError(
-                f"the loss has run away, from {self.lowest:.4g} to {median:.4g}",
+                f"the loss has run away, from {self.lowest:.4g} to {found:.4g}",
                 remedy="try a smaller learning_rate, or clip_norm=1",
             )
 

@@ -189,8 +189,7 @@ class Session:
             progress = self.progress()
             if progress >= 1 or self.together.stopping():
                 return False
-            steps = descent.steps - self.first
-            position = Position(descent.steps, self.epoch - 1 + steps / self.per_epoch, progress)
+            position = Position(descent.steps, self.epoch - 1 + (descent.steps - self.first) / self.per_epoch, progress)
             self.rate = self.factor * trainer.learning_rate * trainer.schedule(position)
             self.average.begin(progress)
             for group in self.optimizer.param_groups:
@@ -202,6 +201,7 @@ class Session:
             if descent.idle and self.together.due():
                 self.together.save(self.snapshot())
         descent.flush()
+        self.spikes.passed()
         return True
 
     def _step(self, batch: Any) -> tuple[float, float]:

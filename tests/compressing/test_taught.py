@@ -8,6 +8,8 @@ import torch
 
 import samoyed
 from samoyed import catalog
+from samoyed.compressing.tuning import checked
+from samoyed.errors import UsageError
 from samoyed.plan import make
 from samoyed.reporting.progress import Reporter
 from samoyed.run import Run
@@ -65,3 +67,12 @@ def test_a_model_with_a_loss_of_its_own_is_not_taught(model: str, suits: bool) -
     batch = next(iter(job.task.batches(job.data["valid"], 2)))
     with torch.no_grad():
         assert Teacher(job.model, 4.0, 0.9).suits(job.task, job.model, batch) == suits
+
+
+@pytest.mark.parametrize(
+    ("given", "said"), [({"teacher": "runs/x/1"}, "samoyed distil"), ({"from_run": "x"}, "is compressed")]
+)
+def test_what_would_be_ignored_is_refused(given: dict[str, str], said: str) -> None:
+    with pytest.raises(UsageError, match="cannot be set for fine-tuning") as raised:
+        checked(given)
+    assert said in str(raised.value.remedy)

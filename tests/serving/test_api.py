@@ -93,7 +93,7 @@ def test_256_clients_get_what_one_gets(
     with serving(run) as served:
         found = clients.load(served.port, asked, 256, times(1, 20))
         load = served.client.get("/load").json()
-    assert load["computed"] == found.answered > 256
+    assert load["computed"] == found.answered >= 256
     assert load["batches"] < found.answered / 4, "little was computed together"
     assert found.others == 0
     promise(

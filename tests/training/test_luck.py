@@ -147,6 +147,18 @@ def test_a_hard_example_here_and_there_is_no_divergence_however_near_to_0_the_re
         see_all(spikes, [loss * 1.1**step for step, loss in enumerate(losses[:200])])
 
 
+@pytest.mark.parametrize("last", [1, 2, 3, 8])
+def test_no_epoch_ends_amid_a_divergence(last):
+    """From its end a rollback would begin; a hard example or two are none."""
+    spikes = Spikes()
+    see_all(spikes, [2.3 * np.exp(-step / 50) for step in range(200)] + [400.0] * last)
+    if last < 3:
+        spikes.passed()
+    else:
+        with pytest.raises(TrainingError, match="run away"):
+            spikes.passed()
+
+
 def see_all(spikes, losses):
     for loss in losses:
         spikes.see(loss)
