@@ -15,6 +15,7 @@ test: $(DEV)
 
 prove: $(DEV)
 	@SAMOYED_PROVE=1 $(BIN)/python -m pytest tests/reliability tests/sources/test_fuzz.py tests/training tests/serving -s
+	@SAMOYED_PROVE=1 $(BIN)/python -m pytest tests -m prove --ignore tests/reliability --ignore tests/training --ignore tests/serving
 
 bench: $(DEV)
 	@$(BIN)/python -m benchmarks

@@ -49,7 +49,12 @@ def check_picture(path: Path) -> None:
     assert 0.005 < (pixels < 200).mean() < 0.9  # ink, and paper
 
 
-@pytest.mark.parametrize("name", RECIPES)
+_LONG = ("batch_norm_rates", "dropout_scaling", "pooling", "relu_depth", "sgd_against_full")
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.prove if name in _LONG else ()) for name in RECIPES]
+)
 def test_recipe_holds(name: str, tmp_path: Path) -> None:
     recipe = importlib.import_module(f"samoyed.recipes.{name}")
     state, said = torch.get_rng_state(), []
