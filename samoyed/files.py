@@ -147,3 +147,11 @@ def sync_folder(folder: Path) -> None:
             raise
     finally:
         os.close(handle)
+
+
+def age(path: Path) -> float:
+    """What sorts files so that the newest comes first; one that was deleted in the meantime is old."""
+    try:
+        return -path.stat().st_mtime
+    except OSError:
+        return 0.0

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from samoyed.errors import DataError
+from samoyed.files import age
 
 
 def runs(folder: Path) -> list[dict[str, Any]]:
@@ -26,7 +27,7 @@ def folders(folder: Path) -> list[Path]:
     """The folders of the runs below `folder`, the newest first."""
     configs = [p for p in folder.glob("**/config.yaml") if len(p.relative_to(folder).parts) <= 4]
     configs = [p for p in configs if not (p.parents[1] / p.name).is_file()]  # a run within a run is a part of it
-    return [path.parent for path in sorted(configs, key=_age)]
+    return [path.parent for path in sorted(configs, key=age)]
 
 
 def table(found: list[dict[str, Any]]) -> str:
@@ -85,10 +86,3 @@ def _row(found: dict[str, Any]) -> dict[str, Any]:
         "seconds": f"{found['seconds']:.1f}",
         "ended": found["ended"],
     }
-
-
-def _age(path: Path) -> float:
-    try:
-        return -path.stat().st_mtime
-    except OSError:  # deleted in the meantime
-        return 0.0

@@ -5,6 +5,7 @@ from typing import Any
 
 from samoyed.comparing.identity import content
 from samoyed.errors import RunError, UsageError
+from samoyed.examples import Series
 from samoyed.run import Run
 
 
@@ -42,8 +43,8 @@ def refuse_other_examples(first: Run, expected: Sequence[Any], run: Run, found: 
 
 
 def same(first: Any, second: Any) -> bool:
-    """Whether two examples are the same one: of one origin, or of one content."""
-    if hasattr(first, "times"):
+    """Whether two examples are the same one: of one origin, or of one content. Windows of a series have one origin."""
+    if isinstance(first, Series):
         return content(first) == content(second)
     named = first.origin == second.origin and getattr(first, "label", None) == getattr(second, "label", None)
     return bool(named or content(first) == content(second))

@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import yaml
 
-from samoyed.files import MANIFEST
+from samoyed.files import MANIFEST, age
 from samoyed.stored import Config, Results
+from samoyed.training.evaluation import Result
 
 _LOOKED_AT, _SHOWN = 100, 11  # the newest of a folder; the best of these
 
@@ -26,7 +27,7 @@ class Row(NamedTuple):
 
     name: str
     model: str
-    test: Mapping[str, Any]
+    test: Mapping[str, Result]
     parameters: int
     seconds: float
 
@@ -35,7 +36,7 @@ def others(folder: Path, task: str, tested_on: str) -> list[Row]:
     """The finished runs next to `folder`, of the same task and measured on the same examples, the newest first; what is damaged,
     unfinished or of an older version is left out."""
     found = []
-    for path in (p.parent for p in sorted(folder.parent.glob(f"*/{MANIFEST}"), key=_age)[:_LOOKED_AT]):
+    for path in (p.parent for p in sorted(folder.parent.glob(f"*/{MANIFEST}"), key=age)[:_LOOKED_AT]):
         try:
             results = Results.model_validate_json((path / "results.json").read_bytes())
             if path.resolve() == folder.resolve() or results.tested_on != tested_on:
@@ -44,7 +45,8 @@ def others(folder: Path, task: str, tested_on: str) -> list[Row]:
         except (OSError, ValueError, RecursionError, yaml.YAMLError):
             continue
         if config.task == task:
-            found.append(Row(path.name, config.model, results.metrics["test"], results.parameters, results.seconds))
+            test = {key: Result(**figure.model_dump()) for key, figure in results.metrics["test"].items()}
+            found.append(Row(path.name, config.model, test, results.parameters, results.seconds))
     return found
 
 
@@ -72,19 +74,11 @@ def beside(own: Row, earlier: list[Row]) -> Table | None:
     return Table("Beside other runs", ["run", "model", *names, "parameters", "training"], cells, caption)
 
 
-def _cell(figure: Any, unit: str) -> str:
+def _cell(figure: Result | None, unit: str) -> str:
     if figure is None:
         return ""
-    plain = f"{figure.value:.4g} ({figure.low:.4g} to {figure.high:.4g})"
-    return plain if figure.unit == unit else f"{plain} {figure.unit}"
+    return figure.bare() if figure.unit == unit else f"{figure.bare()} {figure.unit}"
 
 
 def _costs(row: Row) -> list[str]:
     return [f"{row.parameters:,}", f"{row.seconds:.1f} s"]
-
-
-def _age(path: Path) -> float:
-    try:
-        return -path.stat().st_mtime
-    except OSError:  # deleted in the meantime
-        return 0.0

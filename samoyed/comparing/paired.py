@@ -73,6 +73,15 @@ def mcnemar(only_first: int, only_second: int) -> float:
     return 1.0 if both == 0 else min(1.0, 2 * float(binomtest(min(only_first, only_second), both, 0.5, "less").pvalue))
 
 
+def shown(p: float) -> str:
+    """A p in two digits.
+
+    >>> shown(0.0391), shown(0.00001), shown(1.0)
+    ('0.039', '< 0.001', '1')
+    """
+    return "< 0.001" if p < 0.001 else f"{p:.2g}"
+
+
 def holm(ps: Sequence[float]) -> list[float]:
     """Each p so enlarged that the chance of any wrong finding among them stays below the level (Holm 1979).
 

@@ -1,6 +1,6 @@
 """A comparison for the terminal: a column for each run, a line for each figure."""
 
-from samoyed.comparing.paired import Difference
+from samoyed.comparing.paired import Difference, shown
 from samoyed.comparing.sides import Comparison
 from samoyed.comparing.speed import TOGETHER
 from samoyed.errors import printable
@@ -51,15 +51,6 @@ def against(difference: Difference | None) -> str:
     if difference is None:
         return ""
     return f"{difference.value:+.3g} ({difference.low:+.3g} to {difference.high:+.3g}), p {shown(difference.p)}"
-
-
-def shown(p: float) -> str:
-    """A p in two digits.
-
-    >>> shown(0.0391), shown(0.00001), shown(1.0)
-    ('0.039', '< 0.001', '1')
-    """
-    return "< 0.001" if p < 0.001 else f"{p:.2g}"
 
 
 def legend(found: Comparison) -> list[str]:

@@ -7,7 +7,7 @@ from typing import Any
 from torch import nn
 
 from samoyed.comparing.beside import Table
-from samoyed.comparing.paired import difference
+from samoyed.comparing.paired import difference, shown
 from samoyed.tasks import Task
 from samoyed.training.evaluation import Result, entries_of
 from samoyed.training.machine import environment
@@ -42,10 +42,9 @@ def said(differs: dict[str, Any]) -> str:
     "On the same examples the error differs by +0.1 percentage points (-0.05 to 0.25; McNemar's exact test, p 0.2)."
     """
     interval = f"{differs['low']:.3g} to {differs['high']:.3g}"
-    p = f"p {differs['p']:.2g}" if differs["p"] >= 0.001 else "p < 0.001"
     unit = "percentage points" if differs["unit"].startswith("%") else differs["unit"]
     value = f"{differs['value']:+.3g} {unit}".rstrip()
-    return f"On the same examples the {differs['metric']} differs by {value} ({interval}; {differs['test']}, {p})."
+    return f"On the same examples the {differs['metric']} differs by {value} ({interval}; {differs['test']}, p {shown(differs['p'])})."
 
 
 def table_of(

@@ -73,10 +73,9 @@ def _add_questions(
     """What is asked about one example."""
     told: dict[str, Any] = {"openapi_extra": _body(run, facts), "responses": _errors()}
 
+    # described here; what a server is asked is answered by Direct, ahead of the routes
     @app.post(PATH, summary="The answer to one example", **told)
-    async def predict(
-        request: Request,
-    ) -> Response:  # described here; a server's questions are answered before the routes
+    async def predict(request: Request) -> Response:
         try:
             return _response(await direct.answer(request.receive, request.headers.get("content-type", "")))
         except Gone:

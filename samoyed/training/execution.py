@@ -94,10 +94,9 @@ def choose(session: Any, say: Callable[[str], None]) -> Execution:
             return PLAIN
         carries = session.task.carried is not None
         found = candidates(session.model, session.task.device, expected, carries)
-        if busy:  # compiling, half a minute of all processors, would wait for the others' work
+        shapes = {tuple(part.shape[1:] for part in batch) for batch in rounds.batches}
+        if busy or len(shapes) > 1:  # the compiler would wait for others' work, or compile anew for shape after shape
             found = [one for one in found if not one.compiled]
-        if len({tuple(part.shape[1:] for part in batch) for batch in rounds.batches}) > 1:
-            found = [one for one in found if not one.compiled]  # it would be compiled anew for shape after shape
         tried = rounds.run(found, min(_SHARE * expected, _MOST))
     finally:
         rounds.restore()

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from samoyed.comparing.paired import shown
 from samoyed.errors import printable
 from samoyed.reporting.figures import style
 from samoyed.reporting.page import write_tuning
@@ -48,7 +49,7 @@ def verdict(search: Search, found: dict[str, Any]) -> str:
     said += f", {default['value']:.4g} with the defaults"
     if chosen["p"] is None:
         return f"{said}; there was no time to train both with other seeds, so that this may be luck"
-    chance = f"p {chosen['p']:.2g}" if chosen["p"] >= 0.001 else "p < 0.001"
+    chance = f"p {shown(chosen['p'])}"
     if chosen["trial"] == 0:
         count = len(search.job.data["valid"][0])
         return f"{said}: on {count:,} validation examples no more than chance ({chance}), so that the defaults are kept"
