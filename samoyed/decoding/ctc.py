@@ -98,38 +98,11 @@ def prefix_beam(
     if not 1 <= n_best <= width:
         raise ValueError(f"width is {width} and n_best {n_best}; both are at least 1, and n_best is at most width")
     batch, time, symbols = log_probs.shape
-    device = log_probs.device
-    rows = torch.arange(batch, device=device)[:, None]
-    prefixes = torch.full((batch, width, time), BLANK, dtype=torch.int64, device=device)
-    size = torch.zeros((batch, width), dtype=torch.int64, device=device)
-    code = size.clone()  # one number for the whole prefix, so that equal prefixes are recognised
-    node = size.clone()
-    blank = log_probs.new_full((batch, width), _NOTHING)
-    blank[:, 0] = 0.0
-    symbol = log_probs.new_full((batch, width), _NOTHING)
-    every = torch.arange(symbols, device=device)
+    kept = _nothing_yet(log_probs, width)
     told = None if language is None else language.begin(batch * width)
     added_by = log_probs.new_zeros((batch, width))  # what the language model adds to each prefix
     for frame in range(time):
-        y = log_probs[:, frame]
-        both = torch.logaddexp(blank, symbol)
-        last = torch.where(size > 0, prefixes.gather(2, (size - 1).clamp(min=0)[..., None])[..., 0], BLANK)
-        stay_blank = both + y[:, None, BLANK]
-        stay_symbol = torch.where(size > 0, symbol + y.gather(1, last), _NOTHING)
-        repeats = (every == last[..., None]) & (size > 0)[..., None]
-        grow = torch.where(repeats, blank[..., None], both[..., None]) + y[:, None]  # [B, K, V]
-        grow[..., BLANK] = _NOTHING
-        if lexicon is not None:
-            grow = grow.masked_fill(lexicon.following[node] < 0, _NOTHING)
-        # a prefix that is kept may also be reached by growing another that is kept: their sums are one
-        reached = _grown(code[:, :, None], last[:, None, :])
-        same = (reached == code[:, None, :]) & (size[:, None, :] == size[:, :, None] + 1)  # [B, from, to]
-        same &= (both > _NOTHING)[:, None, :]  # an empty place is no prefix
-        inflow = torch.where(same, grow.gather(2, last[:, None, :].expand(-1, width, -1)), _NOTHING)
-        stay_symbol = torch.logaddexp(stay_symbol, inflow.logsumexp(1))
-        taken = torch.zeros_like(grow, dtype=torch.bool)
-        taken.scatter_reduce_(2, last[:, None, :].expand(-1, width, -1), same, "amax", include_self=True)
-        grow = grow.masked_fill(taken, _NOTHING)
+        stay_blank, stay_symbol, grow = _followed(kept, log_probs[:, frame], lexicon)
         stay, ranked = torch.logaddexp(stay_blank, stay_symbol) + added_by, grow
         if told is not None:
             ranked = grow + (added_by[..., None] + told.scores.view(batch, width, symbols)).to(grow)
@@ -137,34 +110,105 @@ def prefix_beam(
         stays = flat < width
         parent = torch.where(stays, flat, (flat - width) // symbols)
         added = torch.where(stays, BLANK, (flat - width) % symbols)
-        goes = (frame < lengths)[:, None]
-        new_size = size[rows, parent] + (~stays).long()
-        new_prefixes = prefixes[rows, parent]
-        place = (new_size - 1).clamp(min=0)[..., None]
-        grown = torch.where(stays[..., None], new_prefixes.gather(2, place), added[..., None])
-        new_prefixes = new_prefixes.scatter(2, place, grown)
-        new_code = torch.where(stays, code[rows, parent], _grown(code[rows, parent], added))
         grown_to = grow.flatten(1).gather(1, (flat - width).clamp(min=0))
-        new_blank = torch.where(stays, stay_blank[rows, parent], _NOTHING)
-        new_symbol = torch.where(stays, stay_symbol[rows, parent], grown_to)
-        if lexicon is not None:
-            new_node = torch.where(stays, node[rows, parent], lexicon.following[node[rows, parent], added])
-            node = torch.where(goes, new_node, node)
+        goes = (frame < lengths)[:, None]
         if language is not None and told is not None:
             told, added_by = _told(language, told, added_by, parent, added, goes)
-        prefixes = torch.where(goes[..., None], new_prefixes, prefixes)
-        size, code = torch.where(goes, new_size, size), torch.where(goes, new_code, code)
-        blank, symbol = torch.where(goes, new_blank, blank), torch.where(goes, new_symbol, symbol)
-    total = torch.logaddexp(blank, symbol) + added_by
+        new = _chosen(kept, parent, added, lexicon)._replace(
+            blank=torch.where(stays, stay_blank.gather(1, parent), _NOTHING),
+            symbol=torch.where(stays, stay_symbol.gather(1, parent), grown_to),
+        )
+        kept = _Prefixes(
+            *(torch.where(goes[..., None] if n.dim() == 3 else goes, n, o) for n, o in zip(new, kept, strict=True))
+        )
+    total = torch.logaddexp(kept.blank, kept.symbol) + added_by
     if told is not None:
         total = total + told.end.view(batch, width).to(total)
     if lexicon is not None:
-        total = total.masked_fill(~lexicon.ends[node.clamp(min=0)] | (node < 0), _NOTHING)
+        total = total.masked_fill(~lexicon.ends[kept.node.clamp(min=0)] | (kept.node < 0), _NOTHING)
+    return _best(kept, total, n_best)
+
+
+class _Prefixes(NamedTuple):
+    """The K prefixes that are kept of each sequence.
+
+    symbols int64 [B, K, T], blank from their size int64 [B, K] on; code int64 [B, K], one number for the whole prefix, by which
+    equal ones are recognised; node int64 [B, K] of the lexicon; blank and symbol [B, K], the log-probabilities of the paths so far
+    that end in the blank and in the last symbol.
+    """
+
+    symbols: Tensor
+    size: Tensor
+    code: Tensor
+    node: Tensor
+    blank: Tensor
+    symbol: Tensor
+
+    @property
+    def last(self) -> Tensor:
+        """The last symbol of each, int64 [B, K]: of the empty one the blank."""
+        return torch.where(
+            self.size > 0, self.symbols.gather(2, (self.size - 1).clamp(min=0)[..., None])[..., 0], BLANK
+        )
+
+
+def _nothing_yet(log_probs: Tensor, width: int) -> _Prefixes:
+    """The empty prefix of each sequence, and places without any."""
+    batch, time, _ = log_probs.shape
+    zeros = torch.zeros((batch, width), dtype=torch.int64, device=log_probs.device)
+    nothing = log_probs.new_full((batch, width), _NOTHING)
+    blank = nothing.clone()
+    blank[:, 0] = 0.0
+    return _Prefixes(zeros[..., None].expand(-1, -1, time), zeros, zeros, zeros, blank, nothing)
+
+
+def _followed(kept: _Prefixes, y: Tensor, lexicon: Lexicon | None) -> tuple[Tensor, Tensor, Tensor]:
+    """The prefixes after a frame of log-probabilities y [B, V]: as they are, by paths that end in the blank and in the last symbol,
+    both [B, K], and grown by one symbol, [B, K, V]."""
+    width, last, filled = kept.size.shape[1], kept.last, kept.size > 0
+    both = torch.logaddexp(kept.blank, kept.symbol)
+    stay_blank = both + y[:, None, BLANK]
+    stay_symbol = torch.where(filled, kept.symbol + y.gather(1, last), _NOTHING)
+    repeats = (torch.arange(y.shape[1], device=y.device) == last[..., None]) & filled[..., None]
+    grow = torch.where(repeats, kept.blank[..., None], both[..., None]) + y[:, None]
+    grow[..., BLANK] = _NOTHING
+    if lexicon is not None:
+        grow = grow.masked_fill(lexicon.following[kept.node] < 0, _NOTHING)
+    # a prefix that is kept may also be reached by growing another that is kept: their sums are one
+    reached = _grown(kept.code[:, :, None], last[:, None, :])
+    same = (reached == kept.code[:, None, :]) & (kept.size[:, None, :] == kept.size[:, :, None] + 1)  # [B, from, to]
+    same &= (both > _NOTHING)[:, None, :]  # an empty place is no prefix
+    towards = last[:, None, :].expand(-1, width, -1)
+    inflow = torch.where(same, grow.gather(2, towards), _NOTHING)
+    stay_symbol = torch.logaddexp(stay_symbol, inflow.logsumexp(1))
+    taken = torch.zeros_like(grow, dtype=torch.bool)
+    taken.scatter_reduce_(2, towards, same, "amax", include_self=True)
+    return stay_blank, stay_symbol, grow.masked_fill(taken, _NOTHING)
+
+
+def _chosen(kept: _Prefixes, parent: Tensor, added: Tensor, lexicon: Lexicon | None) -> _Prefixes:
+    """The prefixes at the places `parent` [B, K], each with the symbol `added` [B, K], where that is not the blank."""
+    grows = added != BLANK
+    size, code, node = (part.gather(1, parent) for part in (kept.size, kept.code, kept.node))
+    symbols = kept.symbols[torch.arange(len(parent), device=parent.device)[:, None], parent]
+    new_size = size + grows
+    place = (new_size - 1).clamp(min=0)[..., None]
+    symbols = symbols.scatter(2, place, torch.where(grows[..., None], added[..., None], symbols.gather(2, place)))
+    new_node = node if lexicon is None else torch.where(grows, lexicon.following[node, added], node)
+    return kept._replace(
+        symbols=symbols, size=new_size, code=torch.where(grows, _grown(code, added), code), node=new_node
+    )
+
+
+def _best(kept: _Prefixes, total: Tensor, n_best: int) -> Labellings:
+    """The `n_best` prefixes of the highest total [B, K]."""
     total, best = total.topk(n_best, dim=1)
-    size = torch.where(total == _NOTHING, 0, size[rows, best])
-    prefixes = prefixes[rows, best][..., : max(1, int(size.max()))]
-    prefixes = prefixes.masked_fill(torch.arange(prefixes.shape[2], device=device) >= size[..., None], BLANK)
-    return Labellings(prefixes, size, total)
+    size = torch.where(total == _NOTHING, 0, kept.size.gather(1, best))
+    symbols = kept.symbols.gather(1, best[..., None].expand(-1, -1, kept.symbols.shape[2]))[
+        ..., : max(1, int(size.max()))
+    ]
+    symbols = symbols.masked_fill(torch.arange(symbols.shape[2], device=symbols.device) >= size[..., None], BLANK)
+    return Labellings(symbols, size, total)
 
 
 def _told(
