@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 
 from samoyed import catalog, launch
 from samoyed.errors import DataError, Interrupted, RunError, SamoyedError, TrainingError, UsageError
-from samoyed.files import MANIFEST
 
 if TYPE_CHECKING:
     from samoyed.run import Run
@@ -118,11 +117,9 @@ def resume(run: str | PathLike[str], *, quiet: bool = False) -> "Run":
 
 def load(run: str | PathLike[str]) -> "Run":
     """Opens a run directory. Raises RunError if it is unfinished or damaged. Nothing of the run is executed."""
-    from samoyed.plan import existing_run
+    from samoyed.plan import finished_run
 
-    path = existing_run(run)  # before PyTorch is loaded
-    if not (path / MANIFEST).is_file():
-        raise RunError("is not a finished run: it has no manifest.json", where=path)
+    path = finished_run(run)  # before PyTorch is loaded
     from samoyed.run import Run
 
     return Run.load(path)

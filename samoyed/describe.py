@@ -1,7 +1,9 @@
-"""Tasks and models explained from their source, without importing it; only the layers for an input need the model itself."""
+"""Tasks and models explained from their source, without importing it, and runs from their files; only the layers for an input need the
+model itself."""
 
 import textwrap
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from samoyed import catalog, settings
@@ -11,14 +13,16 @@ from samoyed.errors import UsageError, nearest, shown
 def answer(
     name: str, given: dict[str, Any], shape: str | None, classes: int
 ) -> tuple[dict[str, Any], Callable[[], str]]:
-    """The facts about a task or a model, or a model's layers for a picture of `shape`, and their text for the terminal.
+    """The facts about a task, a model or a run, or a model's layers for a picture of `shape`, and their text for the terminal.
 
-    Raises UsageError for an unknown name, and for settings without a shape.
+    Raises UsageError for an unknown name, and for settings without a shape; RunError for a folder that is no whole run.
     """
     known = {**catalog.tasks(), **catalog.models()}
     entry = next((known[key] for key in (name, name.replace("-", "_"), name.replace("_", "-")) if key in known), None)
+    if entry is None and is_path(name):
+        return _of_run(name, given, shape)
     if entry is None:
-        raise UsageError(f"there is no task or model called {shown(name)!r}", remedy=nearest(name, known))
+        raise UsageError(f"there is no task, model or run called {shown(name)!r}", remedy=nearest(name, known))
     if shape is None:
         if given:
             raise UsageError("settings change what --input prints", remedy="add --input, such as --input 3x32x32")
@@ -29,6 +33,24 @@ def answer(
 
     layers = checks.layers(entry, shape, classes, given)
     return layers, lambda: layer_table.text(layers)
+
+
+def is_path(name: str) -> bool:
+    """Whether a word means a run's folder: it has a slash, or there is something of that name."""
+    try:
+        return "/" in name or Path(name).expanduser().exists()
+    except (OSError, ValueError, RuntimeError):  # a name that is too long, a zero byte, an unknown ~user
+        return False
+
+
+def _of_run(name: str, given: dict[str, Any], shape: str | None) -> tuple[dict[str, Any], Callable[[], str]]:
+    from samoyed import describe_run
+    from samoyed.plan import known_run
+
+    if given or shape is not None:
+        raise UsageError("a run has its settings", remedy="leave out --input and key=value, or name its model")
+    found = describe_run.facts(known_run(name))
+    return found, lambda: describe_run.text(found)
 
 
 def facts(entry: catalog.Entry) -> dict[str, Any]:

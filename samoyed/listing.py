@@ -1,19 +1,29 @@
 """The runs below a folder, as a table: what was learned by what, how well, how long it took. No weights are loaded."""
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
+from samoyed import history
 from samoyed.errors import DataError
-from samoyed.files import age
+from samoyed.files import MANIFEST, age
+
+FILES = ("config.yaml", "results.json", "metrics.jsonl", MANIFEST)  # those that tell how far a run has come
+QUIET = 120.0  # seconds without a sign after which a run is no longer taken to be in progress, or three epochs if they are longer
 
 
 def runs(folder: Path) -> list[dict[str, Any]]:
     """Facts of every run below `folder`, the newest first. Raises DataError where there is no such folder.
 
-    A run that cannot be read is listed with what is wrong with it; one that has no results yet as unfinished.
+    A run that cannot be read, or one of whose files has another size than it was sealed with, is listed with the file that is wrong;
+    one that has not ended as in progress, or as unfinished where nothing was written to it for long.
     """
-    return [_row(facts(path)) for path in folders(runs_folder(folder))]
+    rows = []
+    for path in folders(runs_folder(folder)):
+        row = _row(facts(path))
+        rows.append(row | {"ended": standing(path)} if row["ended"] == "unfinished" else row)
+    return rows
 
 
 def runs_folder(folder: Path) -> Path:
@@ -44,12 +54,14 @@ def facts(path: Path) -> dict[str, Any]:
     import yaml
 
     made: dict[str, Any] = {"run": str(path)}
+    reading = "config.yaml"
     try:
-        config = yaml.safe_load((path / "config.yaml").read_text("utf-8"))
+        config = yaml.safe_load((path / reading).read_text("utf-8"))
         made |= {"task": str(config["task"]), "model": str(config["model"])}
         if not (path / "results.json").is_file():
             return {**made, "ended": "unfinished"}
-        results = json.loads((path / "results.json").read_text("utf-8"))
+        reading = "results.json"
+        results = json.loads((path / reading).read_text("utf-8"))
         name, first = next(iter(results["metrics"]["test"].items()))
         figure = {key: float(first[key]) for key in ("value", "low", "high")} | {"unit": str(first["unit"])}
         return {
@@ -57,7 +69,7 @@ def facts(path: Path) -> dict[str, Any]:
             "figure": {"name": str(name), **figure},
             "parameters": int(results["parameters"]),
             "seconds": float(results["seconds"]),
-            "ended": str(results["ended"]),
+            "ended": _whole(path) or str(results["ended"]),
         }
     except (
         OSError,
@@ -69,8 +81,41 @@ def facts(path: Path) -> dict[str, Any]:
         RecursionError,
         OverflowError,
         yaml.YAMLError,
-    ) as error:
-        return {**made, "ended": f"damaged ({type(error).__name__})"}
+    ):
+        return {**made, "ended": f"damaged ({reading})"}
+
+
+def _whole(path: Path) -> str | None:
+    """What is wrong with a run that has results, as far as the sizes of its files tell; None where nothing is."""
+    try:
+        listed = json.loads((path / MANIFEST).read_text("utf-8"))["files"].items()
+    except FileNotFoundError:
+        return "unfinished"  # the manifest is written last
+    for name, one in listed:
+        try:
+            whole = (path / name).stat().st_size == one["bytes"]
+        except OSError:
+            whole = False
+        if not whole:
+            return f"damaged ({name})"
+    return None
+
+
+def changed(path: Path) -> float:
+    """When a file of the run last changed, its checkpoints among them."""
+    times = [0.0]
+    for file in (*(path / name for name in FILES), path / "checkpoint"):
+        try:
+            times.append(file.stat().st_mtime)
+        except OSError:
+            continue
+    return max(times)
+
+
+def standing(path: Path) -> str:
+    """Of a run that has not ended: whether it is in progress, as far as its files tell."""
+    longest = max((float(e["seconds"]) for e in history.epochs(path)), default=0.0)
+    return "in progress" if time.time() - changed(path) < max(QUIET, 3 * longest) else "unfinished"
 
 
 def _row(found: dict[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,5 @@
-"""Answers for a stream: JSON lines in, JSON lines out; a CSV in, the same CSV with the answers' columns out; or a raw thing a line.
+"""Answers for a stream: JSON lines in, JSON lines out; a CSV in, the same CSV with the answers' columns out; or a raw thing a line. And
+answers for several words of a command.
 
 Some lines are read, answered together and written before more are read, so that memory does not grow with the stream. What cannot
 be answered keeps its line in the output, with the error, and is counted.
@@ -50,6 +51,13 @@ def predict(run: Run, given: TextIO, out: TextIO, form: str = "auto") -> tuple[i
             out.write(json.dumps(answer, ensure_ascii=False) + "\n")
         out.flush()
     return counts[0], counts[1]
+
+
+def of_words(run: Run, words: Iterable[str]) -> Iterator[dict[str, Any]]:
+    """The answer to each word as `samoyed predict` takes it, or {error, remedy, input}."""
+    for some in _some(words):
+        read = [(word, _try(lambda raw, where: run.task.read(raw), word, word)) for word in some]
+        yield from _answers(run, read, [0, 0])
 
 
 def _answers(run: Run, items: list[Item], counts: list[int]) -> list[dict[str, Any]]:

@@ -1,5 +1,6 @@
 """What is to be done, checked before anything heavy is loaded."""
 
+import difflib
 import shlex
 from dataclasses import dataclass
 from os import PathLike
@@ -8,7 +9,9 @@ from typing import Any
 
 from samoyed import catalog, launch
 from samoyed.errors import DataError, RunError, UsageError, shown
-from samoyed.files import MANIFEST
+from samoyed.files import MANIFEST, check_manifest
+
+_GIVE = "give a folder such as runs/image-classification/1"
 
 
 @dataclass(frozen=True)
@@ -86,7 +89,9 @@ def of_run(folder: Path) -> Plan:
 
     path = existing_run(folder) / "config.yaml"
     if not path.is_file():
-        raise RunError("is no run: it has no config.yaml", where=folder)
+        raise RunError(_no_run(path.parent), where=folder, remedy="samoyed runs lists those below a folder")
+    if (path.parent / MANIFEST).is_file():
+        check_manifest(path.parent, (path.name,))
     try:
         config = Config.model_validate(yaml.safe_load(path.read_text("utf-8")))
         task_form = catalog.task(config.task)
@@ -130,7 +135,45 @@ def existing_run(path: str | PathLike[str]) -> Path:
     except (OSError, RuntimeError, ValueError) as error:  # a name that is too long, an unknown ~user, a zero byte
         why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise RunError(f"cannot be read: {why.lower()}", where=shown(path), remedy="check how it is spelled") from error
-    raise RunError("there is no such run", where=path, remedy="give a folder such as runs/image-classification/1")
+    if folder.exists():
+        raise RunError("is a file, not the folder of a run", where=path, remedy=_GIVE)
+    raise RunError("there is no such run", where=path, remedy=_near(folder) or _GIVE)
+
+
+def known_run(path: str | PathLike[str]) -> Path:
+    """The folder of a run, finished or not. Raises RunError, which says what is there instead."""
+    folder = existing_run(path)
+    if not _is_run(folder) and not (folder / MANIFEST).is_file():
+        raise RunError(_no_run(folder), where=path, remedy="samoyed runs lists those below a folder")
+    return folder
+
+
+def finished_run(path: str | PathLike[str]) -> Path:
+    """The folder of a run that has ended. Raises RunError."""
+    folder = known_run(path)
+    if not (folder / MANIFEST).is_file():
+        remedy = f"let it end if it is at work, else go on with it: samoyed resume {folder}"
+        raise RunError("is not a finished run: it has no manifest.json", where=path, remedy=remedy)
+    return folder
+
+
+def _no_run(folder: Path) -> str:
+    return "is no run: it has no config.yaml" if any(folder.iterdir()) else "is no run: it is empty"
+
+
+def _near(folder: Path) -> str | None:
+    """The run beside one that is not there whose name is most like it, or the newest."""
+    try:
+        beside = [p for p in folder.parent.iterdir() if _is_run(p)]
+    except OSError:
+        return None
+    if not beside:
+        return None
+    alike = difflib.get_close_matches(folder.name, [p.name for p in beside], n=1)
+    newest = max(beside, key=lambda p: (int(p.name) if p.name.isdecimal() else -1, p.name))
+    if alike and not folder.name.isdecimal():
+        return f"did you mean {folder.parent / alike[0]}?"
+    return f"the newest there is {newest}"
 
 
 def _is_run(folder: Path) -> bool:

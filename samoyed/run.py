@@ -23,7 +23,7 @@ from samoyed.compressing import packing
 from samoyed.errors import DataError, RunError, SamoyedError, UsageError
 from samoyed.files import MANIFEST, check_manifest, write_bytes
 from samoyed.layers import int8
-from samoyed.plan import existing_run
+from samoyed.plan import finished_run
 from samoyed.reporting.progress import Reporter
 from samoyed.stored import Compression, Config, Results, brief
 from samoyed.tasks import Task, to_device
@@ -51,7 +51,7 @@ class Run:
     @classmethod
     def load(cls, path: Path, device: str = "cpu") -> "Run":
         """Opens a run. Raises RunError if it is unfinished, damaged, or of a task or model that is not installed."""
-        path = existing_run(path)
+        path = finished_run(path)
         weights = _weights_in(path).name
         if check_manifest(path, (*_NEEDED, weights)).get("format") != 1:
             raise RunError("is of a format that this version does not read", where=path, remedy="update samoyed")
@@ -185,13 +185,14 @@ class Run:
         return found
 
     def write_all(self, answers: list[dict[str, Any]], path: str | PathLike[str]) -> list[Path]:
-        """Writes several answers: into one file where its kind holds them all, else into name-1, name-2 and so on."""
-        out = Path(path).expanduser()
+        """Writes several answers: into one file where its kind holds them all, else into name-1, name-2 and so on; an error in the
+        place of an answer is not written, but has its number."""
+        out, numbered = Path(path).expanduser(), [one for one in enumerate(answers, 1) if "error" not in one[1]]
         together = getattr(self.task, "written_together", None)
-        whole = together(answers, out) if together is not None else None
+        whole = together([answer for _, answer in numbered], out) if together is not None and numbered else None
         if whole is not None or len(answers) == 1:
             return [whole or self.write(answers[0], out)]
-        return [self.write(answer, out.with_stem(f"{out.stem}-{i}")) for i, answer in enumerate(answers, 1)]
+        return [self.write(answer, out.with_stem(f"{out.stem}-{i}")) for i, answer in numbered]
 
     def evaluate(self, data: str | PathLike[str] | None = None, *, quiet: bool = True) -> dict[str, Any]:
         """Measures on `data` (its test split if it has one, else all of it), or again on the run's own test split.

@@ -17,6 +17,7 @@ def made(folder: Path, age: int, results: Any = None) -> Path:
     os.utime(folder / "config.yaml", (10**9 - age, 10**9 - age))
     if results is not None:
         (folder / "results.json").write_text(results)
+        (folder / "manifest.json").write_text('{"files": {}}')
     return folder
 
 

@@ -326,8 +326,10 @@ def test_a_file_that_is_cut_or_gone_is_noticed(copy: Callable[[str], Path], name
 
 def test_folders_that_are_no_runs(tmp_path: Path, made: Runs) -> None:
     assert "there is no such run" in refused(tmp_path / "nothing")
-    assert "is not a finished run" in refused(tmp_path)
-    assert "there is no such run" in refused(made[TEXT] / "config.yaml")
+    assert "is no run: it is empty" in refused(tmp_path)
+    (tmp_path / "notes.txt").write_text("none")
+    assert "is no run: it has no config.yaml" in refused(tmp_path)
+    assert "is a file, not the folder of a run" in refused(made[TEXT] / "config.yaml")
     assert "is not a finished run" in refused(made[TEXT].parent)
 
 

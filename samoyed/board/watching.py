@@ -10,10 +10,6 @@ import yaml
 
 from samoyed import catalog, history, listing
 from samoyed.errors import SamoyedError, printable
-from samoyed.files import MANIFEST
-
-_FILES = ("config.yaml", "results.json", "metrics.jsonl", MANIFEST)
-_QUIET = 120.0  # seconds without a sign after which a run is no longer taken to be in progress, or three epochs if they are longer
 
 Stamp = tuple[tuple[int, int] | None, ...]
 
@@ -61,11 +57,11 @@ class Watching:
         return printable(path.relative_to(self.root).as_posix())
 
     def _seen(self, path: Path) -> dict[str, Any]:
-        name, stamp = self._name(path), tuple(_stamp(path / file) for file in _FILES)
+        name, stamp = self._name(path), tuple(_stamp(path / file) for file in listing.FILES)
         known = self._known.get(name)
         if known is not None and known[0] == stamp:
             return known[1]
-        found = listing.facts(path) | {"run": name, "epochs": history.epochs(path), "changed": _changed(path)}
+        found = listing.facts(path) | {"run": name, "epochs": history.epochs(path), "changed": listing.changed(path)}
         found["report"] = (path / "report.html").is_file()
         found["watch"] = _watched(found.get("task", ""))
         self._known[name] = (stamp, found)
@@ -78,7 +74,7 @@ def _line(found: dict[str, Any]) -> dict[str, Any]:
     state = found["ended"]
     if state == "unfinished":
         longest = max((float(e["seconds"]) for e in epochs), default=0.0)
-        state = "in progress" if silent < max(_QUIET, 3 * longest) else "silent"
+        state = "in progress" if silent < max(listing.QUIET, 3 * longest) else "silent"
     last = epochs[-1] if epochs else None
     kept = ("run", "task", "model", "figure", "parameters", "seconds", "report", "watch")
     return {
@@ -125,14 +121,3 @@ def _stamp(path: Path) -> tuple[int, int] | None:
         return found.st_mtime_ns, found.st_size
     except OSError:
         return None
-
-
-def _changed(path: Path) -> float:
-    """When a file of the run last changed, its checkpoints among them."""
-    times = [0.0]
-    for file in (*(path / name for name in _FILES), path / "checkpoint"):
-        try:
-            times.append(file.stat().st_mtime)
-        except OSError:
-            continue
-    return max(times)

@@ -28,7 +28,7 @@ def models(
 
 
 def describe_(
-    name: Annotated[str, typer.Argument(metavar="TASK|MODEL")],
+    name: Annotated[str, typer.Argument(metavar="TASK|MODEL|RUN")],
     settings_: Annotated[
         list[str] | None, typer.Argument(metavar="[key=value]...", help="With --input: hyperparameters of the model.")
     ] = None,
@@ -39,7 +39,7 @@ def describe_(
     classes: Annotated[int, typer.Option(min=2, max=1_000_000, help="With --input: the number of classes.")] = 10,
     json_: Json = False,
 ) -> None:
-    """Explain a task or a model: its source, and every setting with its default; or its layers for an input."""
+    """Explain a task or a model: its source, and every setting with its default; or its layers for an input. Of a run, what it is."""
     found, text = describe.answer(name, settings.parse_pairs(settings_ or []), input_, classes)
     give(found, json_, text)
 
@@ -122,7 +122,8 @@ def add(app: typer.Typer) -> None:
     app.command(
         name="describe",
         epilog="**Examples**\n\nsamoyed describe image-classification\n\n"
-        "samoyed describe resnet depth=50 --input 3x224x224 --classes 1000    (its layers, their weights and their work)",
+        "samoyed describe resnet depth=50 --input 3x224x224 --classes 1000    (its layers, their weights and their work)\n\n"
+        "samoyed describe runs/image-classification/1    (what it learned, from what, how well, and how it ended)",
     )(describe_)
     app.command()(check)
     app.command()(report)

@@ -1,6 +1,7 @@
 """Verbs that put a trained run to use: explain, predict, serve, export, generate."""
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -8,7 +9,7 @@ import typer
 
 import samoyed
 from samoyed.cli.common import Json, RunPath
-from samoyed.errors import UsageError
+from samoyed.errors import DataError, UsageError
 from samoyed.saying import give, to_stderr
 
 Host = Annotated[str, typer.Option("--host", help="The address to listen at. Others than this machine need a token.")]
@@ -54,24 +55,49 @@ def predict(
     if raw == ["-"]:
         from_pipe(opened, form)
         return
-    answers = [opened.predict(item) for item in raw]
-    give_answers(opened, run, answers, out, json_)
+    if len(raw) == 1:
+        give_answers(opened, run, [opened.predict(raw[0])], out, json_)
+        return
+    answers = list(said_at_once(opened, raw, json_))
+    give_answers(opened, run, answers, out, json_, said=True)
+    failed = sum("error" in answer for answer in answers)
+    if failed:
+        to_stderr(f"{len(raw) - failed:,} answered, {failed:,} not")
+        raise typer.Exit(1)
 
 
-def give_answers(opened: Any, run: Path, answers: list[dict[str, Any]], out: Path | None, as_json: bool) -> None:
-    """Prints answers, and writes them if a file is named: several into name-1, name-2 and so on."""
+def said_at_once(opened: Any, raw: list[str], as_json: bool) -> Iterator[dict[str, Any]]:
+    """The answer to each word, said as soon as it is there, so that what is stopped has said what it found; one that cannot be read or
+    answered is named, and the others are answered."""
+    from samoyed import piping
+
+    for answer in piping.of_words(opened, raw):
+        if "error" in answer:
+            error = DataError(answer["error"], where=answer["input"], remedy=answer["remedy"])
+            to_stderr(f"error: {error}")
+        elif not as_json:
+            typer.echo(opened.task.say(answer))
+        yield answer
+
+
+def give_answers(
+    opened: Any, run: Path, answers: list[dict[str, Any]], out: Path | None, as_json: bool, said: bool = False
+) -> None:
+    """Prints answers, if they are not `said` already, and writes them if a file is named: several into name-1, name-2 and so on."""
     found: dict[str, Any] = {"run": str(run), "answers": answers}
     if out is not None:
         found["written"] = [str(path) for path in opened.write_all(answers, out)]
-    lines = [opened.task.say(answer) for answer in answers]
+    good = [answer for answer in answers if "error" not in answer]
+    lines = [] if said else [opened.task.say(answer) for answer in good]
     verified = getattr(opened.task, "verified", None)
-    if verified is not None and len(answers) > 1:  # a task that compares says so of each two
-        found["pairs"] = verified(answers)
+    if verified is not None and len(good) > 1:  # a task that compares says so of each two
+        found["pairs"] = verified(good)
         for pair in found["pairs"]:
-            said = "the same" if pair["same"] else "different"
-            lines.append(f"{' and '.join(pair['pictures'])}: {said}  ({pair['likeness']:.2f})")
+            alike = "the same" if pair["same"] else "different"
+            lines.append(f"{' and '.join(pair['pictures'])}: {alike}  ({pair['likeness']:.2f})")
     lines += [f"written  {path}" for path in found.get("written", [])]
-    give(found, as_json, lambda: "\n".join(lines))
+    if lines or as_json:
+        give(found, as_json, lambda: "\n".join(lines))
 
 
 def serve(

@@ -13,6 +13,7 @@ from PIL import Image
 import samoyed
 from samoyed import catalog, samples
 from samoyed.examples import Text
+from samoyed.run import Run
 
 Command = Callable[..., Any]
 Paths = dict[str, Path]
@@ -167,6 +168,46 @@ def test_predict_pictures(command: Command, raw: Paths, runs: Paths) -> None:
     for line, answer in zip(lines, found["answers"], strict=True):
         assert line.startswith(f"{answer['input']}: {answer['label']}  (")
         assert f"{max(answer['probs'].values()):.1%}" in line
+
+
+def test_a_bad_picture_keeps_no_other_from_its_answer(
+    command: Command, raw: Paths, runs: Paths, tmp_path: Path
+) -> None:
+    """Every other one is answered as alone, the bad ones are named with what is wrong, and the exit code says that there were some."""
+    photos, run = raw["image-classification"], runs["image-classification"]
+    whole_picture = (photos / "cat" / "2.png").read_bytes()
+    (tmp_path / "cut.png").write_bytes(whole_picture[: len(whole_picture) // 2])
+    asked = [photos / "cat" / "1.png", tmp_path / "cut.png", "nothing.png", photos / "größe" / "0.png"]
+    alone = [command("predict", run, path).out for path in (asked[0], asked[3])]
+    said = command("predict", run, *asked)
+    assert said.code == 1
+    assert said.out == "".join(alone)
+    first, second, last = said.err.splitlines()
+    assert first.startswith(f"error: {tmp_path / 'cut.png'}: ")
+    assert second.startswith("error: nothing.png: there is no such file")
+    assert last == "2 answered, 2 not"
+    found = whole(command("predict", run, *asked, "--json"), 1)["answers"]
+    assert [answer["input"] for answer in found] == [str(path) for path in asked]
+    assert ["error" in answer for answer in found] == [False, True, True, False]
+    assert found[0]["probs"] == pytest.approx(samoyed.predict(run, asked[0])["probs"], abs=1e-6)
+    neither = command("predict", run, "nothing.png", tmp_path / "cut.png")
+    assert (neither.code, neither.out) == (1, "")
+    assert len(neither.err.splitlines()) == 3
+
+
+def test_answers_that_are_written_keep_the_numbers_of_their_words(tmp_path: Path) -> None:
+    """Of three words the second could not be read: the third is still written as the third."""
+
+    class Written:
+        def written(self, answer: dict[str, Any], path: Path) -> Path:
+            path.write_text(answer["text"])
+            return path
+
+    run = Run.__new__(Run)
+    run.task = Written()  # type: ignore[assignment]
+    made = run.write_all([{"text": "a"}, {"error": "no"}, {"text": "c"}], tmp_path / "x.txt")
+    assert [path.name for path in made] == ["x-1.txt", "x-3.txt"]
+    assert made[1].read_text() == "c"
 
 
 def test_names_that_are_not_ascii_stand_in_the_json_as_they_are(command: Command, raw: Paths, runs: Paths) -> None:
