@@ -121,3 +121,31 @@ def test_the_front_door_is_light(module: str) -> None:
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300)
     assert said.returncode == 0, said.stderr
     assert json.loads(said.stdout) == []
+
+
+_ANSWERS_AND_STEPS = """
+import json, sys
+import torch
+from samoyed import catalog, run
+from samoyed.layers import recurrence
+from samoyed.training import optimizers
+for entry in [*catalog.tasks().values(), *catalog.models().values()]:
+    for form in entry.forms:
+        form.load()
+with torch.inference_mode():
+    for layer in (recurrence.LSTM(3, 4, bidirectional=True), recurrence.LSTM(3, 4, layer_norm=True), recurrence.GRU(3, 4)):
+        layer(torch.ones(20, 2, 3))
+for kind in (optimizers.SGD, optimizers.Adam, optimizers.AdamW):
+    layer = recurrence.GRU(3, 4)
+    optimizer = kind(layer.parameters(), 0.1, fused=True)
+    layer(torch.ones(20, 2, 3))[0].sum().backward()
+    optimizer.step()
+    optimizer.zero_grad()
+print(json.dumps([m for m in ("matplotlib", "torch._dynamo", "sklearn", "scipy", "pandas") if m in sys.modules]))
+"""
+
+
+def test_answers_and_steps_wait_for_no_drawing_and_no_compiler() -> None:
+    said = subprocess.run([sys.executable, "-c", _ANSWERS_AND_STEPS], capture_output=True, text=True, timeout=300)
+    assert said.returncode == 0, said.stderr
+    assert json.loads(said.stdout) == []

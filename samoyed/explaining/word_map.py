@@ -1,14 +1,15 @@
 """A map of words: t-SNE of their vectors, with names that can be read (van der Maaten & Hinton 2008; the review's Figure 4)."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from samoyed.reporting.figures import COLOURS, figure
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 _CLUSTERS = len(COLOURS)
 _POINTS = 7.0  # size of the letters
@@ -30,7 +31,7 @@ def project(vectors: NDArray[np.float32], seed: int = 0) -> NDArray[np.float32]:
     return made
 
 
-def draw(words: Sequence[str], vectors: NDArray[np.float32], seed: int = 0) -> tuple[Figure, int]:
+def draw(words: Sequence[str], vectors: NDArray[np.float32], seed: int = 0) -> tuple["Figure", int]:
     """The map of words [V], the most important first, and how many of them found room for their names.
 
     A name stands on its point, or beside it where that is taken, and is left out where every side is; a dot stays. Colours are
@@ -51,6 +52,8 @@ def draw(words: Sequence[str], vectors: NDArray[np.float32], seed: int = 0) -> t
     room = 0.04 * np.maximum(high - low, 1e-6)
     axes.set_xlim(low[0] - room[0], high[0] + room[0])
     axes.set_ylim(low[1] - room[1], high[1] + room[1])
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
     renderer: Any = FigureCanvasAgg(made).get_renderer()  # type: ignore[no-untyped-call]
     taken: list[tuple[float, float, float, float]] = []
     pixels = axes.transData.transform(places)

@@ -4,14 +4,16 @@ Legend: N examples, D frames or slices, C channels, H height, W width, K classes
 """
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-from matplotlib.figure import Figure
 from torch import Tensor
 
 from samoyed.reporting.figures import COLOURS, MAP, figure
 from samoyed.tasks import Picture
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 _ROWS, _COLUMNS = 8, 8
 _MAPS = 2  # of a layer
@@ -107,7 +109,7 @@ def strip(pictures: Tensor) -> Tensor:
     return row[0] if len(row) == 1 else row.permute(1, 2, 0)
 
 
-def _rows(rows: list[Any], depth: int, high: int, wide: int, more: float = 0.0) -> tuple[Figure, list[Any]]:
+def _rows(rows: list[Any], depth: int, high: int, wide: int, more: float = 0.0) -> tuple["Figure", list[Any]]:
     """A figure with an axis for each row of strips, and one more in inches below them."""
     across = min(_COLUMNS, depth) * wide / high
     tall = min(0.9, 8.0 / across)
@@ -125,7 +127,7 @@ def _show(cell: Any, row: Tensor, **how: Any) -> None:
     cell.set_anchor("W")
 
 
-def _strips(some: list[int], log_probs: Tensor, labels: Tensor, classes: list[str], blocks: Tensor) -> Figure:
+def _strips(some: list[int], log_probs: Tensor, labels: Tensor, classes: list[str], blocks: Tensor) -> "Figure":
     depth, high, wide = blocks.shape[1], blocks.shape[3], blocks.shape[4]
     drawn, axes = _rows(some, depth, high, wide)
     best, answers = log_probs.max(-1)

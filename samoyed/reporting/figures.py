@@ -3,6 +3,8 @@
 Every picture the program draws begins with `figure`. Colours are those of Okabe and Ito (2008, "Color universal design"),
 which stay apart under the common forms of colour blindness. A figure is written twice: as PNG on white, for files, and as
 SVG whose ink is `currentColor`, so that a page shows it in the reader's own theme.
+
+Matplotlib takes a second to import, so that everything which a task imports asks for it only when it draws.
 """
 
 import io
@@ -11,16 +13,14 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
-
-import matplotlib
-from matplotlib import rcsetup
-from matplotlib.figure import Figure
-from matplotlib.text import Text
-from matplotlib.ticker import LogFormatterMathtext, LogFormatterSciNotation
+from typing import TYPE_CHECKING, Any
 
 from samoyed.errors import printable
 from samoyed.files import write_bytes
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from matplotlib.patches import Rectangle
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C8C8C")
 MAP = "cividis"  # one hue ramp whose lightness alone carries the order (Nuñez 2018)
@@ -39,7 +39,6 @@ _STYLE: Any = {
     "axes.grid": True,
     "axes.titlesize": 10.5,
     "axes.titlelocation": "left",
-    "axes.prop_cycle": rcsetup.cycler(color=COLOURS),
     "grid.alpha": 0.22,
     "grid.linewidth": 0.6,
     "lines.linewidth": 1.8,
@@ -58,7 +57,11 @@ _STYLE: Any = {
 @contextmanager
 def style() -> Iterator[None]:
     """Matplotlib's settings for every Samoyed figure, restored afterwards; it is silent on letters that its font lacks."""
-    with matplotlib.rc_context(_STYLE), warnings.catch_warnings():
+    import matplotlib
+    from matplotlib import rcsetup
+
+    cycle = rcsetup.cycler(color=COLOURS)
+    with matplotlib.rc_context({**_STYLE, "axes.prop_cycle": cycle}), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing from", UserWarning)
         warnings.filterwarnings("ignore", "constrained_layout not applied", UserWarning)
         yield
@@ -66,7 +69,7 @@ def style() -> Iterator[None]:
 
 def figure(
     width: float = 6.4, height: float = 3.6, rows: int = 1, columns: int = 1, **options: Any
-) -> tuple[Figure, Any]:
+) -> tuple["Figure", Any]:
     """A styled figure and its axes (one, or an array [rows, columns]), sized in inches. Needs no display.
 
     >>> made, axes = figure(3, 2)
@@ -74,33 +77,21 @@ def figure(
     >>> to_svg(made).startswith("<svg")
     True
     """
+    from matplotlib.figure import Figure
+
     with style():
         made = Figure(figsize=(width, height))
         return made, made.subplots(rows, columns, **options)
 
 
-class Powers(LogFormatterSciNotation):
-    """Labels of a logarithmic axis without mathematical markup: 0.01, 1, 100, and 10⁻⁵ or 2·10⁶ further out.
+def rectangle(corner: tuple[float, float], width: float, height: float, **look: Any) -> "Rectangle":
+    """A rectangle to add to axes, in their units."""
+    from matplotlib.patches import Rectangle
 
-    >>> [Powers.label(x) for x in (1e-5, 0.02, 1.0, 300.0, 2e6, 1e12)]
-    ['10⁻⁵', '0.02', '1', '300', '2·10⁶', '10¹²']
-    """
-
-    def __call__(self, x: float, pos: int | None = None) -> str:
-        return self.label(x) if super().__call__(x, pos) else ""  # the superclass knows which ticks have a label
-
-    @staticmethod
-    def label(x: float) -> str:
-        """One number."""
-        if x == 0 or 0.01 <= abs(x) < 1e4:
-            return f"{x:g}"
-        factor, _, power = f"{x:.3e}".partition("e")
-        raised = str(int(power)).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
-        shown = f"{float(factor):g}"
-        return f"10{raised}" if shown == "1" else f"{shown}·10{raised}"
+    return Rectangle(corner, width, height, **look)
 
 
-def to_svg(made: Figure) -> str:
+def to_svg(made: "Figure") -> str:
     """The figure as an `<svg>` element whose ink follows the page's text colour."""
     buffer = io.StringIO()
     _plain_texts(made)
@@ -112,7 +103,7 @@ def to_svg(made: Figure) -> str:
     return _TEXT_STYLE.sub(r'<text xml:space="preserve" ', text)
 
 
-def to_png(made: Figure, path: Path, dpi: int = 150) -> Path:
+def to_png(made: "Figure", path: Path, dpi: int = 150) -> Path:
     """Writes the figure to `path` as PNG, dark ink on white, and returns the path."""
     buffer = io.BytesIO()
     _plain_texts(made)
@@ -122,14 +113,15 @@ def to_png(made: Figure, path: Path, dpi: int = 150) -> Path:
     return path
 
 
-def _plain_texts(made: Figure) -> None:
+def _plain_texts(made: "Figure") -> None:
     """Writes powers of ten without markup, and what no font can draw, such as half a character of a column's name, as an
     escape."""
+    from matplotlib.text import Text
+
+    from samoyed.reporting import ticks
+
     for axes in made.axes:
         for axis in (axes.xaxis, axes.yaxis):
-            if axis.get_scale() == "log" and isinstance(axis.get_major_formatter(), LogFormatterMathtext):
-                axis.set_major_formatter(Powers())
-                if isinstance(axis.get_minor_formatter(), LogFormatterMathtext):
-                    axis.set_minor_formatter(Powers(labelOnlyBase=False, minor_thresholds=(1, 0.4)))
+            ticks.plain(axis)
     for text in made.findobj(Text):
         text.set_text("\n".join(map(printable, text.get_text().split("\n"))))

@@ -2,10 +2,9 @@
 
 import textwrap
 
-from matplotlib import colormaps
 from torch import Tensor
 
-from samoyed.reporting.figures import COLOURS, figure
+from samoyed.reporting.figures import COLOURS, figure, rectangle
 from samoyed.tasks import Picture
 
 _WIDTH = 88
@@ -56,12 +55,14 @@ def surprise(tokens: list[str], nats: Tensor) -> Picture:
     axes.axis("off")
     axes.set_xlim(0, _WIDTH)
     axes.set_ylim(len(rows), 0)
+    from matplotlib import colormaps
+
     ramp = colormaps["cividis"]
     for y, row in enumerate(rows):
         x = 0
         for shown, value in row:
             level = min(value / 5.0, 1.0)
-            axes.add_patch(_box(x, y, len(shown), ramp(level)))
+            axes.add_patch(rectangle((x, y), len(shown), 0.98, facecolor=ramp(level), edgecolor="none"))
             for i, letter in enumerate(shown):
                 ink = "black" if level > 0.5 else "white"
                 axes.text(
@@ -95,9 +96,3 @@ def beside_ngrams(mine: float, ngrams: list[float]) -> Picture:
     axes.legend(loc="lower left")
     caption = "What counting alone makes of the same text: below the dots, the model has learned more than which tokens follow which."
     return Picture("ngrams", "Beside n-grams", caption, drawn)
-
-
-def _box(x: float, y: float, width: float, colour: object) -> "object":
-    from matplotlib.patches import Rectangle
-
-    return Rectangle((x, y), width, 0.98, facecolor=colour, edgecolor="none")

@@ -3,7 +3,6 @@
 from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.colors import to_rgb
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -125,6 +124,8 @@ def _framed(image: Tensor, colour: str, edge: int) -> Array:
     """uint8 [C, H, W] -> red, green, blue and opacity [H + 2 edge, W + 2 edge, 4] from 0 to 1, in a frame."""
     _, height, width = image.shape
     made = np.ones((height + 2 * edge, width + 2 * edge, 4))
+    from matplotlib.colors import to_rgb
+
     made[..., :3] = to_rgb(colour)
     made[edge : edge + height, edge : edge + width, :3] = image.permute(1, 2, 0).numpy() / 255
     return made

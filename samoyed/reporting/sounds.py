@@ -4,13 +4,16 @@ Legend: N recordings, T frames, M mel bands, C classes.
 """
 
 import math
+from typing import TYPE_CHECKING
 
 import torch
-from matplotlib.figure import Figure
 from torch import Tensor
 
 from samoyed.reporting.figures import MAP, figure
 from samoyed.tasks import Picture
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 SHIFT = 0.010  # seconds from frame to frame
 
@@ -45,7 +48,7 @@ def mistakes(log_probs: Tensor, labels: Tensor, classes: list[str], frames: Tens
 
 def _grid(
     some: list[int], log_probs: Tensor, labels: Tensor, classes: list[str], frames: Tensor, lengths: Tensor
-) -> Figure:
+) -> "Figure":
     columns = min(4, len(some))
     rows = math.ceil(len(some) / columns)
     drawn, axes = figure(max(3.2, 2.0 * columns + 0.5), 1.75 * rows + 0.2, rows, columns, squeeze=False)

@@ -2,9 +2,7 @@
 
 from collections.abc import Sequence
 
-from matplotlib.patches import Rectangle
-
-from samoyed.reporting.figures import COLOURS, figure
+from samoyed.reporting.figures import COLOURS, figure, rectangle
 from samoyed.tasks import Picture
 
 _WIDTH = 92
@@ -49,7 +47,7 @@ def tagged(texts: Sequence[Tagged], most: int = 14) -> Picture:
             colour = colours.get(_kind(said), COLOURS[-1])
             if _kind(said):
                 box = (x - 0.1, y + 0.08), len(shown) + 0.2 + (0.8 if follows else 0.0), 0.8
-                axes.add_patch(Rectangle(*box, facecolor=colour, alpha=0.4, edgecolor="none"))
+                axes.add_patch(rectangle(*box, facecolor=colour, alpha=0.4, edgecolor="none"))
             if said != true:
                 axes.plot([x, x + len(shown)], [y + 0.94, y + 0.94], color=COLOURS[1], linewidth=1.3)
             for j, letter in enumerate(shown):
@@ -57,7 +55,7 @@ def tagged(texts: Sequence[Tagged], most: int = 14) -> Picture:
             x += len(shown) + 1
     at = 0.0
     for kind in ranked:
-        axes.add_patch(Rectangle((at, len(rows) + 0.5), 2, 0.8, facecolor=colours[kind], alpha=0.4, edgecolor="none"))
+        axes.add_patch(rectangle((at, len(rows) + 0.5), 2, 0.8, facecolor=colours[kind], alpha=0.4, edgecolor="none"))
         axes.text(at + 2.6, len(rows) + 0.95, kind, fontsize=8, va="center")
         at += 5 + 1.3 * len(kind)
     caption = "Test texts, each token coloured by the tag it was given; what is underlined should have had another."

@@ -8,10 +8,9 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
-from matplotlib.patches import Rectangle
 from torch import Tensor
 
-from samoyed.reporting.figures import COLOURS, figure
+from samoyed.reporting.figures import COLOURS, figure, rectangle
 from samoyed.tasks import Picture
 
 _WIDTH = 92  # characters in a line
@@ -39,12 +38,12 @@ def weighed(shaded: Sequence[Shaded], signed: bool) -> Picture:
         if heading:
             axes.text(0, y + 0.55, heading, fontsize=8.5, weight="bold", va="center")
         if bar is not None:
-            axes.add_patch(Rectangle((0, y + 0.12), 1.6 * bar, 0.76, facecolor=COLOURS[4], edgecolor="none"))
+            axes.add_patch(rectangle((0, y + 0.12), 1.6 * bar, 0.76, facecolor=COLOURS[4], edgecolor="none"))
         x = 2.0
         for shown, weight in tokens:
             colour = COLOURS[0] if weight >= 0 else COLOURS[1]
             axes.add_patch(
-                Rectangle(
+                rectangle(
                     (x, y + 0.06),
                     len(shown),
                     0.88,

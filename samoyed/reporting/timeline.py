@@ -4,11 +4,10 @@ Legend: T frames, C channels, H height, W width, K tags.
 """
 
 import torch
-from matplotlib.patches import Rectangle
 from torch import Tensor
 
 from samoyed.reporting.blocks import AGAINST, FOR, strip
-from samoyed.reporting.figures import COLOURS, figure
+from samoyed.reporting.figures import COLOURS, figure, rectangle
 from samoyed.tasks import Picture
 
 _CLIPS, _TAGS, _FRAMES = 4, 12, 8
@@ -94,7 +93,7 @@ def evidence(
     )
     high, wide = frames.shape[2:]
     left = (place - some.start) * (wide + max(1, round(0.06 * wide))) - 0.5
-    above.add_patch(Rectangle((left, -0.5), wide, high, fill=False, edgecolor=COLOURS[4], linewidth=2.5, clip_on=False))
+    above.add_patch(rectangle((left, -0.5), wide, high, fill=False, edgecolor=COLOURS[4], linewidth=2.5, clip_on=False))
     for cell in (above, hot):
         cell.axis("off")
         cell.set_anchor("W")

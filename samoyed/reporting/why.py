@@ -4,16 +4,16 @@ Legend: T said, S given, K symbols.
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from matplotlib.colors import LinearSegmentedColormap
 from torch import Tensor
 
 from samoyed.errors import printable
 from samoyed.reporting.figures import COLOURS, MAP, figure
 from samoyed.tasks import Picture
 
-SIGNED = LinearSegmentedColormap.from_list("against_for", [COLOURS[1], "#ffffff", COLOURS[0]])
+if TYPE_CHECKING:
+    from matplotlib.colors import LinearSegmentedColormap
 
 
 def moments(times: Sequence[str], past: Tensor, weights: dict[str, Tensor], target: str, more: str) -> Picture:
@@ -48,7 +48,7 @@ def tables(
         most = float(values.abs().max().clamp(min=1e-9))
         cell.imshow(
             values.numpy(),
-            cmap=SIGNED if by in signed else MAP,
+            cmap=_signed() if by in signed else MAP,
             vmin=-most if by in signed else 0,
             vmax=most,
             aspect="auto",
@@ -78,10 +78,10 @@ def places(
     cells[0].set_title(labels[0])
     for cell, (by, values) in zip(cells[1:-1], heats.items(), strict=True):
         most = float(values.abs().max().clamp(min=1e-9))
-        cell.imshow(values.numpy(), cmap=SIGNED, vmin=-most, vmax=most, aspect="auto", origin=origin)
+        cell.imshow(values.numpy(), cmap=_signed(), vmin=-most, vmax=most, aspect="auto", origin=origin)
         cell.set_title(by)
     most = float(shares.abs().max().clamp(min=1e-9))
-    cells[-1].imshow(shares.numpy(), cmap=SIGNED, vmin=-most, vmax=most, aspect="auto")
+    cells[-1].imshow(shares.numpy(), cmap=_signed(), vmin=-most, vmax=most, aspect="auto")
     cells[-1].set_yticks(range(len(symbols)), symbols, fontsize=7.5)
     cells[-1].set_title("by symbol, integrated gradients")
     for cell in cells:
@@ -94,7 +94,7 @@ def needed(names: Sequence[str], falls: Tensor, along: str, caption: str) -> Pic
     """What each of several things [K] is needed for, along an axis [T]: falls [K, T]."""
     drawn, axes = figure(7.6, 0.3 * len(names) + 1.3)
     most = float(falls.abs().max().clamp(min=1e-9))
-    axes.imshow(falls.numpy(), cmap=SIGNED, vmin=-most, vmax=most, aspect="auto", interpolation="nearest")
+    axes.imshow(falls.numpy(), cmap=_signed(), vmin=-most, vmax=most, aspect="auto", interpolation="nearest")
     axes.set_yticks(range(len(names)), names)
     axes.set_xlabel(along)
     axes.grid(visible=False)
@@ -113,3 +113,10 @@ def bars(title: str, several: dict[str, dict[str, float]], caption: str) -> Pict
         cell.grid(axis="y", visible=False)
     drawn.suptitle(title[:80], fontsize=11)
     return Picture("company", "The company of a word", caption, drawn)
+
+
+def _signed() -> "LinearSegmentedColormap":
+    """From what speaks against an answer to what speaks for it."""
+    from matplotlib.colors import LinearSegmentedColormap
+
+    return LinearSegmentedColormap.from_list("against_for", [COLOURS[1], "#ffffff", COLOURS[0]])

@@ -10,11 +10,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, TypeVar
 
 import numpy as np
 import torch
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
@@ -22,6 +21,9 @@ from samoyed import batching
 from samoyed.errors import UsageError, shown
 from samoyed.objectives import Mean
 from samoyed.sources import Source
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 E = TypeVar("E")
 B = TypeVar("B", bound=tuple[Tensor, ...])
@@ -58,7 +60,7 @@ class Picture(NamedTuple):
     name: str
     title: str
     caption: str
-    figure: Figure
+    figure: "Figure"
 
 
 class Split(NamedTuple):

@@ -8,6 +8,7 @@ from torch import nn
 from samoyed.schedules import SCHEDULES, warmed
 from samoyed.settings import Count, Duration, NonNegative, Positive, Share, Whole
 from samoyed.tasks import Task
+from samoyed.training import optimizers
 from samoyed.training.progress import Trained, Watcher
 from samoyed.training.session import Session
 from samoyed.training.sharding import is_sharded
@@ -131,6 +132,6 @@ class Trainer:
         if self.optimizer == "sgd":
             nesterov = self.nesterov and self.momentum > 0
             fused = not is_sharded(model)  # which torch cannot do for shards
-            return torch.optim.SGD(groups, self.learning_rate, momentum=self.momentum, nesterov=nesterov, fused=fused)
-        kind = torch.optim.AdamW if self.optimizer == "adamw" else torch.optim.Adam
+            return optimizers.SGD(groups, self.learning_rate, momentum=self.momentum, nesterov=nesterov, fused=fused)
+        kind = optimizers.AdamW if self.optimizer == "adamw" else optimizers.Adam
         return kind(groups, self.learning_rate, fused=True)

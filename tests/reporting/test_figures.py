@@ -8,12 +8,13 @@ from pathlib import Path
 import matplotlib
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from PIL import Image as Pillow
 
 from samoyed.reporting.figures import _INK, COLOURS, figure, style, to_png, to_svg
 
 
-def drawn() -> matplotlib.figure.Figure:
+def drawn() -> Figure:
     with style():
         made, axes = figure(4, 3)
         axes.plot([0, 1, 2], [1, 3, 2], label="line")

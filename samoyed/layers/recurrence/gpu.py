@@ -125,7 +125,7 @@ def _before(after: Tensor, start: Tensor, places: Places, reverse: bool) -> Tens
 def register(forward_operator: Any, backward_operator: Any) -> None:
     """Gives the operators these as what they do on CUDA, in float32 under autocast too."""
     for operator, run in ((forward_operator, forward), (backward_operator, backward)):
-        operator.register_kernel("cuda")(_plainly(run))
+        torch.library.impl(operator.name(), "cuda", _plainly(run))
 
 
 def _plainly(run: Any) -> Any:

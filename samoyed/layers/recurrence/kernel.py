@@ -24,10 +24,10 @@ from samoyed.layers.recurrence.calls import (
     room,
     with_previous,
 )
+from samoyed.layers.recurrence.operators import operator
 
 
-@torch.library.custom_op("samoyed::recurrence", mutates_args=())
-def recurrence(
+def forward(
     x: Tensor,
     weight_ih: Tensor,
     weight_hh: Tensor,
@@ -78,7 +78,10 @@ def recurrence(
     return y, h, c, gates if keep else empty, extra if keep else empty.clone()
 
 
-@recurrence.register_fake
+recurrence = operator("recurrence", forward)
+
+
+@torch.library.register_fake(recurrence)  # type: ignore[untyped-decorator]
 def _(
     x: Tensor,
     weight_ih: Tensor,
@@ -104,8 +107,7 @@ def _(
     )
 
 
-@torch.library.custom_op("samoyed::recurrence_backward", mutates_args=())
-def recurrence_backward(
+def backward(
     dy: Tensor | None,
     dh: Tensor | None,
     dc: Tensor | None,
@@ -182,7 +184,10 @@ def recurrence_backward(
     return dx, d_ih, d_hh, d_b, d_d, d_peephole, dh, dc
 
 
-@recurrence_backward.register_fake
+recurrence_backward = operator("recurrence_backward", backward)
+
+
+@torch.library.register_fake(recurrence_backward)  # type: ignore[untyped-decorator]
 def _(
     dy: Tensor | None,
     dh: Tensor | None,
@@ -244,5 +249,5 @@ def _twice(ctx: Any, *_: Any) -> None:
 
 
 gpu.register(recurrence, recurrence_backward)
-recurrence.register_autograd(_backward, setup_context=_remember)
-recurrence_backward.register_autograd(_twice)
+torch.library.register_autograd(recurrence, _backward, setup_context=_remember)
+torch.library.register_autograd(recurrence_backward, _twice)

@@ -4,7 +4,6 @@ import ctypes
 import functools
 import threading
 import warnings
-from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -52,13 +51,14 @@ def library() -> ctypes.CDLL | None:
     return found
 
 
-def _available(device: str = "cpu") -> bool:
+def available(device: str = "cpu") -> bool:
     """Whether there are kernels for a type of device."""
     return gpu.available() if device == "cuda" else library() is not None
 
 
-# In a compiled graph the answer is a constant.
-available: Callable[..., bool] = torch.compiler.assume_constant_result(_available)  # type: ignore[no-untyped-call]
+# In a compiled graph the answer is a constant: the mark of torch.compiler.assume_constant_result, which would import all of the
+# compiler, seconds of work, into every program that only predicts.
+available._dynamo_marked_constant = True  # type: ignore[attr-defined]
 
 
 def narrowed(x: torch.Tensor) -> bool:

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from samoyed.layers.recurrence.calls import add, in_pieces, loaded, pointer, prepared, room, with_previous
 from samoyed.layers.recurrence.library import Call
+from samoyed.layers.recurrence.operators import operator
 
 Gains = tuple[Tensor, Tensor | None, Tensor, Tensor, Tensor | None]  # norm, its shift, norm_c, its shift, peephole
 
@@ -26,8 +27,7 @@ def _given(
     return kept  # type: ignore[return-value]
 
 
-@torch.library.custom_op("samoyed::normed_recurrence", mutates_args=())
-def normed_recurrence(
+def forward(
     a: Tensor,
     weight_hh: Tensor,
     bias_hh: Tensor | None,
@@ -70,7 +70,10 @@ def normed_recurrence(
     return y, h, c, gates, extra, product, scale
 
 
-@normed_recurrence.register_fake
+normed_recurrence = operator("normed_recurrence", forward)
+
+
+@torch.library.register_fake(normed_recurrence)  # type: ignore[untyped-decorator]
 def _(
     a: Tensor,
     weight_hh: Tensor,
@@ -93,8 +96,7 @@ def _(
     return y, h, c, gates, extra, product, scale
 
 
-@torch.library.custom_op("samoyed::normed_recurrence_backward", mutates_args=())
-def normed_recurrence_backward(
+def backward(
     dy: Tensor | None,
     dh: Tensor | None,
     dc: Tensor | None,
@@ -148,7 +150,10 @@ def normed_recurrence_backward(
     return da, d_hh, d_b, d_norm, d_norm_c, d_c, d_p if peephole is None else d_p.view_as(peephole), dh, dc
 
 
-@normed_recurrence_backward.register_fake
+normed_recurrence_backward = operator("normed_recurrence_backward", backward)
+
+
+@torch.library.register_fake(normed_recurrence_backward)  # type: ignore[untyped-decorator]
 def _(
     dy: Tensor | None,
     dh: Tensor | None,
@@ -200,5 +205,5 @@ def _twice(ctx: Any, *_: Any) -> None:
     raise RuntimeError("recurrent kernels have no second derivative; build the layer with engine='reference' for it")
 
 
-normed_recurrence.register_autograd(_backward, setup_context=_remember)
-normed_recurrence_backward.register_autograd(_twice)
+torch.library.register_autograd(normed_recurrence, _backward, setup_context=_remember)
+torch.library.register_autograd(normed_recurrence_backward, _twice)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from samoyed.layers.recurrence import GRU, LSTM, RNN, build
+from samoyed.layers.recurrence.library import available
 
 from .conftest import assert_same, everything, parts, start
 
@@ -82,6 +83,28 @@ def test_compile_in_one_graph(form: Any) -> None:
     x, hx = torch.randn(6, 4, 3, requires_grad=True), start(layer, 4)
     compiled = torch.compile(layer, backend="aot_eager", fullgraph=True)
     assert_same(everything(Same(compiled, layer), x, hx), everything(layer, x, hx), 1e-6)
+
+
+@with_kernels
+@pytest.mark.parametrize("form", [LSTM, GRU, RNN, lambda *sizes, **how: LSTM(*sizes, layer_norm=True, **how)])
+def test_an_answer_is_that_of_the_operator(form: Any) -> None:
+    layer = form(3, 5, num_layers=2, bidirectional=True)
+    x, hx = torch.randn(6, 4, 3), start(layer, 4)
+    with torch.no_grad():
+        operator = layer(x, hx)
+    with torch.inference_mode():
+        assert_same([layer(x, hx)[0]], [operator[0]], 0.0)
+        compiled = torch.compile(layer, backend="aot_eager", fullgraph=True)
+        assert_same([compiled(x, hx)[0]], [operator[0]], 1e-6)
+
+
+def test_what_is_constant_bears_the_mark_of_torch() -> None:
+    def other() -> bool:
+        return True
+
+    torch.compiler.assume_constant_result(other)  # type: ignore[no-untyped-call]
+    assert vars(other)
+    assert vars(other).items() <= vars(available).items()
 
 
 class Same(nn.Module):
