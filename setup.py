@@ -1,4 +1,4 @@
-"""Builds the kernels of recurrent layers and of word vectors while Samoyed is installed; everything else stands in pyproject.toml.
+"""Builds the kernels of recurrent layers, of word vectors and of CTC while Samoyed is installed; everything else stands in pyproject.toml.
 
 They are optional: where there is no C compiler, installation succeeds without them.
 """
@@ -10,7 +10,12 @@ from pathlib import Path
 from setuptools import Extension, setup
 
 build = runpy.run_path("samoyed/layers/recurrence/build.py")
-kernels = {"recurrence": build["SOURCES"], "words": ("kernels.c", "words.h", "../recurrence/lanes.h")}
+lanes = "../recurrence/lanes.h"
+kernels = {
+    "recurrence": build["SOURCES"],
+    "words": ("kernels.c", "words.h", lanes),
+    "ctc": ("kernels.c", "ctc.h", lanes),
+}
 
 
 def extension(name: str, sources: tuple[str, ...]) -> Extension:

@@ -7,7 +7,7 @@ train: forward and backward of one batch of 64 pairs of about 15 tokens (benchma
 general attention whose words are not tied; Keras has the same network from its own layers, compiled on JAX, or run as it is on PyTorch.
 beam: 32 sentences, width 5, 24 tokens each; `generate` of Transformers, over the same network written with torch.nn's cells, which
 keeps its state between tokens; ours says the end besides, a 25th step.
-ctc: the loss of 32 utterances of 300 frames, 40 letters each of 30, and its gradient; ours is torch.nn.functional's, as the tasks call it.
+ctc: the loss of 32 utterances of 300 frames, 40 letters each of 30, and its gradient, as the tasks call it.
 prefixes: the same utterances read by a search of 10 prefixes; pyctcdecode with as many processes as threads, and its own pruning of
 letters below e^-5 and prefixes below e^-10 of the best, which ours does not need. language: the same, ranked with 3-grams of the
 letters; pyctcdecode looks them up in a table, where KenLM would search for them, and asks of a letter only when the next one begins,

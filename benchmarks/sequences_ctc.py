@@ -15,6 +15,7 @@ from torch.nn import functional
 
 from samoyed.decoding.ctc import prefix_beam
 from samoyed.decoding.language import LanguageModel
+from samoyed.layers.ctc import ctc_loss
 from samoyed.models.ngram import Ngram
 
 PREFIXES, WEIGHT, BONUS = 10, 0.5, 0.5
@@ -71,8 +72,7 @@ def losing(given: Heard) -> tuple[Work, dict[str, Any]]:
     steps, many = torch.full((batch,), frames), torch.full((batch,), letters)
 
     def step() -> tuple[Tensor, Tensor]:
-        log_probs = logits.log_softmax(-1).transpose(0, 1)
-        loss = functional.ctc_loss(log_probs, given.symbols, steps, many, reduction="none").sum()
+        loss = ctc_loss(logits, given.symbols, steps, many).sum()
         return loss, torch.autograd.grad(loss, logits)[0]
 
     loss, gradient = step()

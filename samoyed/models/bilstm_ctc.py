@@ -3,7 +3,7 @@
 The network is that of Graves, Mohamed & Hinton 2013.
 
 h^0 = x; h^n_t = [forward LSTM(h^{n-1})_t; backward LSTM(h^{n-1})_t]; p(symbol or blank at t) = softmax(W h^N_t + b).
-Computed by layers/recurrence. Departures: no peephole connections; the loss is torch's; each direction has hidden_size units.
+Computed by layers/recurrence, the loss by layers/ctc. Departures: no peephole connections; each direction has hidden_size units.
 """
 
 import torch

@@ -6,13 +6,13 @@ from typing import Any, ClassVar, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from samoyed import batching
 from samoyed.decoding.ctc import Labellings, Lexicon, greedy, prefix_beam
 from samoyed.decoding.language import LanguageModel
 from samoyed.errors import UsageError
 from samoyed.features.vocabulary import Vocabulary
+from samoyed.layers.ctc import ctc_loss
 from samoyed.objectives import Mean, full
 from samoyed.tasks import Metric, Task, _spelling
 from samoyed.tasks._pairs import as_bytes, as_texts
@@ -81,17 +81,16 @@ class Transcribing(Task[E, Sequences]):
             symbols[i, : len(row)] = row
         return symbols, lengths, as_bytes(transcripts)
 
-    def surprise(self, log_probs: Tensor, lengths: Tensor, batch: Sequences) -> Tensor:
-        """-log p of each transcript, summed over all paths: [B]."""
-        return functional.ctc_loss(
-            log_probs.transpose(0, 1), batch.symbols.long(), lengths, batch.symbol_lengths.long(), reduction="none"
-        )
+    def surprise(self, logits: Tensor, lengths: Tensor, batch: Sequences) -> Tensor:
+        """-log p of each transcript, summed over all paths: [B]; of logits, or of log-probabilities, which are logits too."""
+        return ctc_loss(full(logits), batch.symbols, lengths, batch.symbol_lengths)
 
     def objective(self, model: nn.Module, batch: Sequences) -> Mean:
         if _spelling.spells(model):
             surprise = _spelling.surprise(model, *self.seen(batch), batch.symbols, batch.symbol_lengths)
         else:
-            surprise = self.surprise(*self.forward(model, batch), batch)
+            logits, lengths = model(*self.seen(batch))
+            surprise = self.surprise(logits, lengths.long(), batch)
         return Mean(surprise.sum(), batch.symbol_lengths.sum().float())
 
     @property

@@ -14,6 +14,7 @@ from torch.nn import functional
 
 from samoyed.errors import UsageError, printable
 from samoyed.explaining import attributing
+from samoyed.layers.ctc import ctc_loss
 from samoyed.objectives import full
 from samoyed.reporting import why
 from samoyed.tasks import Picture, _spelling
@@ -71,7 +72,7 @@ def _on_a_path(task: Any, model: nn.Module, batch: Any) -> Asked:
         said, many = task.forward(model, _with(batch, frames))
         labels = symbols.expand(len(frames), -1)
         count = torch.full((len(frames),), len(symbols), device=said.device)
-        return -functional.ctc_loss(said.transpose(0, 1), labels, many, count, reduction="none")
+        return -ctc_loss(said, labels, many, count)
 
     return symbols, answers, nats
 

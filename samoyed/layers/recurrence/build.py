@@ -5,6 +5,7 @@ recurrent kernels unless a folder and files are named.
 """
 
 import contextlib
+import ctypes
 import hashlib
 import os
 import secrets
@@ -63,6 +64,27 @@ def build(cache: Path, folder: Path | None = None, sources: tuple[str, ...] = SO
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
     return library
+
+
+def loaded(cache: Path, folder: Path, sources: tuple[str, ...]) -> ctypes.CDLL | None:
+    """The library of a folder's kernels: the one that was installed beside them, or one built in `cache`; None where there is
+    neither."""
+    for path in folder.glob("_kernels*.so"):
+        found = opened(path, folder, sources)
+        if found is not None:
+            return found
+    built = build(cache, folder, sources)
+    return opened(built, folder, sources) if built else None
+
+
+def opened(path: Path, folder: Path, sources: tuple[str, ...]) -> ctypes.CDLL | None:
+    """The library at `path`, or None if it cannot be loaded or was built from other sources."""
+    try:
+        found = ctypes.CDLL(str(path))
+        found.samoyed_source.restype = ctypes.c_char_p
+        return found if found.samoyed_source() == digest(folder, sources).encode() else None
+    except (OSError, AttributeError):
+        return None
 
 
 @contextlib.contextmanager

@@ -74,8 +74,8 @@ INLINE VEC F(where_positive)(VEC x, VEC v) { return (VEC)((x > 0.0f) & (F(ivec))
 INLINE VEC F(inverse)(VEC x) { return 1.0f / x; }
 #endif
 
-/* exp(x) = 2^n (1 + tail), for x from -87 to 88. */
-INLINE VEC F(exp_parts)(VEC x, VEC *tail) {
+/* exp(x) = 2^n (1 + tail), for x of at most 2^21; returns n + 0x4b400000. */
+INLINE F(ivec) F(exp_split)(VEC x, VEC *tail) {
     const float shift = 12582912.0f; /* 1.5 * 2^23: adding it leaves the nearest whole number in the low bits */
     VEC moved = x * 1.44269504f + shift, n = moved - shift;
     VEC r = x - n * 0.693359375f + n * 2.12194440e-4f;
@@ -85,8 +85,11 @@ INLINE VEC F(exp_parts)(VEC x, VEC *tail) {
     p = p * r + 1.6666665459e-1f;
     p = p * r + 5.0000001201e-1f;
     *tail = p * (r * r) + r;
-    return (VEC)(((F(ivec))moved << 23) + 0x3f800000);
+    return (F(ivec))moved;
 }
+
+/* 2^n of the same, for x from -87 to 88. */
+INLINE VEC F(exp_parts)(VEC x, VEC *tail) { return (VEC)((F(exp_split)(x, tail) << 23) + 0x3f800000); }
 
 INLINE VEC F(logistic)(VEC x) {
     VEC tail, power = F(exp_parts)(F(within)(-x, -87.0f, 85.0f), &tail);

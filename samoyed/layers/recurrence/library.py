@@ -104,13 +104,13 @@ def _open(path: Path) -> ctypes.CDLL | None:
     found.samoyed_whole_choice.argtypes, found.samoyed_whole_choice.restype = (), ctypes.c_char_p
     found.samoyed_large_pages.argtypes, found.samoyed_large_pages.restype = (pointer, number), None
     found.samoyed_use_threads.argtypes, found.samoyed_use_threads.restype = (pointer,), None
-    found.samoyed_use_threads(_threads_of_torch())
+    found.samoyed_use_threads(threads_of_torch())
     found.samoyed_choose(None)
     found.samoyed_whole_choose(None)
     return found
 
 
-def _threads_of_torch() -> ctypes.c_void_p | None:
+def threads_of_torch() -> ctypes.c_void_p | None:
     """How to start the threads of the OpenMP runtime that torch has loaded; None if it has none."""
     for name in (None, "libgomp.so.1", "libomp.so", "libiomp5.so"):
         try:

@@ -46,29 +46,14 @@ def library() -> ctypes.CDLL | None:
 
 @functools.cache
 def _load() -> ctypes.CDLL | None:
-    for path in FOLDER.glob("_kernels*.so"):
-        found = _open(path)
-        if found is not None:
-            return found
-    path_or_none = build.build(cache_folder(), FOLDER, SOURCES)
-    return _open(path_or_none) if path_or_none else None
+    found = build.loaded(cache_folder(), FOLDER, SOURCES)
+    if found is not None:
+        found.samoyed_learn.argtypes, found.samoyed_learn.restype = (ctypes.POINTER(Call),), None
+        found.samoyed_choose.argtypes, found.samoyed_choose.restype = (ctypes.c_char_p,), ctypes.c_char_p
+        found.samoyed_choose(None)
+    return found
 
 
 @functools.cache
 def _say() -> None:
     warnings.warn(_NONE, RuntimeWarning, stacklevel=2)
-
-
-def _open(path: Path) -> ctypes.CDLL | None:
-    """The library at `path` with its signatures, or None if it cannot be loaded or was built from other sources."""
-    try:
-        found = ctypes.CDLL(str(path))
-        found.samoyed_source.restype = ctypes.c_char_p
-        if found.samoyed_source() != build.digest(FOLDER, SOURCES).encode():
-            return None
-    except (OSError, AttributeError):
-        return None
-    found.samoyed_learn.argtypes, found.samoyed_learn.restype = (ctypes.POINTER(Call),), None
-    found.samoyed_choose.argtypes, found.samoyed_choose.restype = (ctypes.c_char_p,), ctypes.c_char_p
-    found.samoyed_choose(None)
-    return found
