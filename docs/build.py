@@ -2,7 +2,7 @@
 
 python -m docs.build             rewrite the pages
 python -m docs.build --check     exit 1 and name the pages that are not as the source says
-python -m docs.build --pictures  also run the quick recipes and the samples, and take their pictures
+python -m docs.build --pictures  also run the quick recipes and the samples, and take their pictures; or only those that are named
 """
 
 import argparse
@@ -84,19 +84,21 @@ def recipes_page() -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def draw() -> None:
-    """Runs the quick recipes and each task's sample, and keeps their pictures."""
+def draw(names: list[str]) -> None:
+    """Runs the quick recipes and each task's sample, or those of the names, and keeps their pictures."""
     import samoyed
     from samoyed.recipes import running
 
     for name, entry in catalog.recipes().items():
-        if entry.attributes["seconds"] > _SLOW:
+        if entry.attributes["seconds"] > _SLOW or (names and name not in names):
             continue
         with tempfile.TemporaryDirectory() as folder:
             found = running.run(name, None, Path(folder) / name, echo=lambda line: print(line, file=sys.stderr))
             for picture in found["pictures"]:
                 _keep(Path(picture), DOCS / "pictures" / "recipes" / name)
     for name, wanted in _REPORTS.items():
+        if names and name not in names:
+            continue
         with tempfile.TemporaryDirectory() as folder:
             run = samoyed.train(name, out=Path(folder) / "run", **_SETTINGS.get(name, {}))
             for picture in wanted:
@@ -141,11 +143,14 @@ def main() -> int:
         "--check", action="store_true", help="change nothing; exit 1 if a page is not as the source says"
     )
     parser.add_argument(
-        "--pictures", action="store_true", help="run the quick recipes and the samples for their pictures"
+        "--pictures",
+        nargs="*",
+        metavar="NAME",
+        help="run the quick recipes and the samples, or those named, for their pictures",
     )
     given = parser.parse_args()
-    if given.pictures:
-        draw()
+    if given.pictures is not None:
+        draw(given.pictures)
     stale = [path for path, text in pages().items() if not path.exists() or path.read_text("utf-8") != text]
     for path in stale:
         print(f"{'stale' if given.check else 'written'}: {path.relative_to(DOCS.parent)}")
