@@ -128,6 +128,7 @@ import json, sys
 import torch
 from samoyed import catalog, run
 from samoyed.layers import recurrence
+from samoyed.layers.ctc import ctc_loss
 from samoyed.training import optimizers
 for entry in [*catalog.tasks().values(), *catalog.models().values()]:
     for form in entry.forms:
@@ -135,6 +136,8 @@ for entry in [*catalog.tasks().values(), *catalog.models().values()]:
 with torch.inference_mode():
     for layer in (recurrence.LSTM(3, 4, bidirectional=True), recurrence.LSTM(3, 4, layer_norm=True), recurrence.GRU(3, 4)):
         layer(torch.ones(20, 2, 3))
+logits, counts = torch.ones(2, 5, 3, requires_grad=True), torch.tensor([2, 1])
+ctc_loss(logits, torch.tensor([[1, 2], [1, 0]]), torch.tensor([5, 4]), counts).sum().backward()
 for kind in (optimizers.SGD, optimizers.Adam, optimizers.AdamW):
     layer = recurrence.GRU(3, 4)
     optimizer = kind(layer.parameters(), 0.1, fused=True)

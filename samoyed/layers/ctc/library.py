@@ -4,10 +4,7 @@ import ctypes
 import functools
 import threading
 import warnings
-from collections.abc import Callable
 from pathlib import Path
-
-import torch
 
 from samoyed.files import cache_folder
 from samoyed.layers.recurrence import build
@@ -44,12 +41,12 @@ def library() -> ctypes.CDLL | None:
     return found
 
 
-def _available() -> bool:
+def available() -> bool:
+    """Whether there are kernels."""
     return library() is not None
 
 
-# In a compiled graph the answer is a constant.
-available: Callable[[], bool] = torch.compiler.assume_constant_result(_available)  # type: ignore[no-untyped-call]
+available._dynamo_marked_constant = True  # type: ignore[attr-defined]  # in a compiled graph; see recurrence/library.py
 
 
 @functools.cache

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from samoyed.layers.ctc.library import Call, available, library
+from samoyed.layers.recurrence.operators import operator
 
 _SMALL = 2**21  # places, symbols and frames, some 5 ms, that are not worth waiting for a second thread
 
@@ -46,8 +47,9 @@ def _loaded() -> ctypes.CDLL:
     return found
 
 
-@torch.library.custom_op("samoyed::ctc", mutates_args=())
-def ctc(logits: Tensor, symbols: Tensor, lengths: Tensor, symbol_lengths: Tensor, keep: bool) -> tuple[Tensor, Tensor]:
+def forward(
+    logits: Tensor, symbols: Tensor, lengths: Tensor, symbol_lengths: Tensor, keep: bool
+) -> tuple[Tensor, Tensor]:
     """The losses [B], and their gradients [B, T, V], empty unless `keep`; what counts is int64."""
     kernels = _loaded()
     batch, steps, letters = logits.shape
@@ -71,13 +73,15 @@ def ctc(logits: Tensor, symbols: Tensor, lengths: Tensor, symbol_lengths: Tensor
     return loss, gradient
 
 
-@ctc.register_fake
+ctc = operator("ctc", forward)
+
+
+@torch.library.register_fake(ctc)  # type: ignore[untyped-decorator]
 def _(logits: Tensor, symbols: Tensor, lengths: Tensor, symbol_lengths: Tensor, keep: bool) -> tuple[Tensor, Tensor]:
     return logits.new_empty(len(logits)), logits.new_empty(logits.shape if keep else 0)
 
 
-@torch.library.custom_op("samoyed::ctc_backward", mutates_args=())
-def ctc_backward(slopes: Tensor, gradient: Tensor, logits: Tensor) -> Tensor:
+def backward(slopes: Tensor, gradient: Tensor, logits: Tensor) -> Tensor:
     """slopes [B] times gradient [B, T, V]; the logits are there for whoever asks for a second derivative, to be refused."""
     out, slopes = torch.empty_like(gradient), slopes.contiguous()
     each = gradient[0].numel() if len(gradient) else 0
@@ -85,7 +89,10 @@ def ctc_backward(slopes: Tensor, gradient: Tensor, logits: Tensor) -> Tensor:
     return out
 
 
-@ctc_backward.register_fake
+ctc_backward = operator("ctc_backward", backward)
+
+
+@torch.library.register_fake(ctc_backward)  # type: ignore[untyped-decorator]
 def _(slopes: Tensor, gradient: Tensor, logits: Tensor) -> Tensor:
     return torch.empty_like(gradient)
 
@@ -98,12 +105,13 @@ def _remember(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) 
 
 
 def _backward(ctx: Any, slopes: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
-    return ctc_backward(slopes, *ctx.saved_tensors), None, None, None, None
+    found: Tensor = ctc_backward(slopes, *ctx.saved_tensors)
+    return found, None, None, None, None
 
 
 def _twice(ctx: Any, *_: Any) -> None:
     raise RuntimeError("the kernels of CTC have no second derivative, and neither has torch's loss")
 
 
-ctc.register_autograd(_backward, setup_context=_remember)
-ctc_backward.register_autograd(_twice)
+torch.library.register_autograd(ctc, _backward, setup_context=_remember)
+torch.library.register_autograd(ctc_backward, _twice)
