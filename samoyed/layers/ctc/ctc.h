@@ -51,7 +51,7 @@ INLINE int F(any)(IVEC v) { return (v[0] | v[1] | v[2] | v[3]) != 0; }
 
 /* m 2^d for m from 1 up and d up to about 0; what is below 2^-126 may stay there, beside a summand of at least 1, or become 0. */
 INLINE VEC F(beside)(VEC m, IVEC d) { return (VEC)((IVEC)m + (F(larger)(d, F(whole)(-126)) << 23)); }
-INLINE VEC F(or_0)(VEC m, IVEC d) { return (VEC)((d > -126) & ((IVEC)m + (d << 23))); }
+INLINE VEC F(or_0)(VEC m, IVEC d) { return (VEC)((d > -126) & (IVEC)F(beside)(m, d)); }
 
 /* A sum 2^e with its m brought back between 1 and 2, written to m and e. */
 INLINE void F(write)(float *m, float *e, VEC sum, IVEC power) {
@@ -129,11 +129,11 @@ INLINE float F(backward)(const layout *l, const float *now, float *ahead, VEC bl
         IVEC over_e = F(get_whole)(q_e + i + 1) + F(get_whole)(skip + i + 1);
         IVEC e = F(larger)(bl_e, stay_e);
         VEC sum = F(beside)(blank, bl_e - e) + F(beside)(stay, stay_e - e);
-        blanks += F(or_0)(sum * F(get)(now + b_m + i), F(larger)(e + F(get_whole)(now + b_e + i) - power, F(whole)(-126)));
+        blanks += F(or_0)(sum * F(get)(now + b_m + i), e + F(get_whole)(now + b_e + i) - power);
         F(write)(qb_m + i, qb_e + i, sum * blank_m, e + blank_e);
         e = F(larger)(F(larger)(stay_e, next_e), over_e);
         sum = F(beside)(stay, stay_e - e) + F(beside)(next, next_e - e) + F(beside)(over, over_e - e);
-        VEC part = F(or_0)(sum * F(get)(now + LABEL_M + i), F(larger)(e + F(get_whole)(now + label_e + i) - power, F(whole)(-126)));
+        VEC part = F(or_0)(sum * F(get)(now + LABEL_M + i), e + F(get_whole)(now + label_e + i) - power);
         F(put)(share + i, part), labels += part;
         F(write)(q_m + i, q_e + i, sum * F(get)(now + s_m + i), e + F(get_whole)(now + s_e + i));
     }
