@@ -17,19 +17,24 @@ TOLERANCE = 1e-6  # of a number, and relative to numbers above 1
 _ROUNDED = {
     "next": 1e-6,
     "log_prob": 1e-4,
+    "readings": 1e-4,
+    "probability": 1e-4,
+    "weights": 1e-5,
 }  # by key: numbers that answers give with few decimals, in units of the last of them
 
 
 class Question(NamedTuple):
-    """What is sent, as JSON, and the answer to it alone."""
+    """What is sent, as JSON or as a file's bytes of a kind, and the answer to it alone."""
 
     value: dict[str, Any]
     wanted: dict[str, Any]
+    file: bytes = b""
+    kind: str = "application/json"
 
     def request(self) -> bytes:
         """As one POST /predict."""
-        body = json.dumps(self.value).encode()
-        head = "POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+        body = self.file or json.dumps(self.value).encode()
+        head = f"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: {self.kind}\r\n"
         return f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
 
 

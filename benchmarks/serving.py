@@ -11,6 +11,7 @@ are told the processor time that it and the clients took a request, and the shar
 
 import argparse
 import contextlib
+import io
 import json
 import os
 import signal
@@ -19,6 +20,7 @@ import statistics
 import subprocess
 import sys
 import time
+import wave
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +77,8 @@ def questions_for(run: Any, most: int = 256) -> list[Question]:
     """What clients ask a run, from the sample of its task, with the answer to each alone. Exits where the task is not known here."""
     from samoyed import received, samples
 
+    if run.task.example in _FILES:
+        return _files(run, samples, most)
     asked = [(value, {}) for value in _values(run, samples, most)]
     if run.config["task"] == "text-generation":
         asked = [(value, _CONTINUED) for value, _ in asked]
@@ -97,9 +101,45 @@ def _values(run: Any, samples: Any, most: int) -> list[dict[str, Any]]:
         for pair in pairs[:: max(1, len(pairs) // most)]:
             seen[pair.source] = None
         return [{"source": source} for source in list(seen)[:most]]
-    raise SystemExit(
-        f"no questions are known for {task}; give a run of image-classification, text-generation or translation"
-    )
+    if task in ("text-classification", "sequence-tagging"):
+        texts = samples.load(run.task.sample)[0]
+        return [{"text": getattr(e, "text", None) or " ".join(e.tokens)} for e in texts[:: max(1, len(texts) // most)]][
+            :most
+        ]
+    raise SystemExit(f"no questions are known for {task}; give a run of pictures, texts, recordings or lines")
+
+
+def _files(run: Any, samples: Any, most: int) -> list[Question]:
+    """Recordings as WAV and lines as PNG."""
+    from samoyed import received
+
+    made = []
+    for example in samples.load(run.task.sample)[0][:most]:
+        data, kind = _FILES[run.task.example](example)
+        answer = run.task.answer(run.model, received.of_bytes(run.task, data, "request"))
+        made.append(Question({}, json.loads(json.dumps(answer)), data, kind))
+    return made
+
+
+def _wav(example: Any) -> tuple[bytes, str]:
+    made = io.BytesIO()
+    with wave.open(made, "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(example.rate)
+        file.writeframes((example.samples * 32767).clip(-32768, 32767).astype("<i2").tobytes())
+    return made.getvalue(), "audio/wav"
+
+
+def _png(example: Any) -> tuple[bytes, str]:
+    from PIL import Image
+
+    made = io.BytesIO()
+    Image.fromarray(example.pixels[:, :, 0]).save(made, "PNG")
+    return made.getvalue(), "image/png"
+
+
+_FILES = {"Utterance": _wav, "LabelledRecording": _wav, "Recording": _wav, "TextLine": _png}
 
 
 def start(words: list[str], port: int) -> subprocess.Popen[bytes]:

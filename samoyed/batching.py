@@ -50,6 +50,21 @@ def bucketed(lengths: Tensor, batch_size: int, seed: int, epoch: int, pool: int 
     return [chunks[i] for i in shuffled.tolist()]
 
 
+def alike(lengths: Tensor) -> list[Tensor]:
+    """The places of sequences of like length: in each group none is shorter than half of the longest, so that less than half of a batch
+    is padding. lengths int64 [N] -> int64 [B] each, together every place once.
+
+    >>> [group.tolist() for group in alike(torch.tensor([3, 10, 5, 1, 9]))]
+    [[1, 4, 2], [0], [3]]
+    """
+    ranked, groups = lengths.argsort(descending=True, stable=True), []
+    while len(ranked):
+        count = int((2 * lengths[ranked] >= lengths[ranked[0]]).sum())
+        groups.append(ranked[:count])
+        ranked = ranked[count:]
+    return groups
+
+
 def take(rows: Rows, indices: Tensor) -> Rows:
     """The examples at `indices` [B] of a batch that holds all of them: each tensor [N, ...] -> [B, ...]."""
     return type(rows)(*(tensor.index_select(0, indices) for tensor in rows))

@@ -217,6 +217,35 @@ def test_an_example_is_answered_alone_as_in_company(pair: tuple[str, str], train
                     assert single[name].total[0].sum().item() == expected
 
 
+def same(found: Any, wanted: Any) -> bool:
+    """Whether two answers are one, up to the rounding of their numbers."""
+    if isinstance(wanted, dict):
+        return list(found) == list(wanted) and all(same(found[name], wanted[name]) for name in wanted)
+    if isinstance(wanted, list | tuple):
+        return len(found) == len(wanted) and all(map(same, found, wanted))
+    if isinstance(wanted, float):
+        return bool(found == pytest.approx(wanted, rel=1e-4, abs=2e-4))  # some are given to four decimals
+    return bool(found == wanted)
+
+
+@each_task
+def test_what_is_asked_together_is_answered_as_alone(name: str, trained: Callable[..., Run]) -> None:
+    """A server answers what waits in one batch: nobody's answer may depend on who else asked."""
+    run = trained((name, TASKS[name].main.attributes["model"]))
+    task, given = run.task, {"seed": 3, "length": 20} if run.task.generates else {}
+    examples = task.split({"all": few(samples.load(task.sample)[0])}, 0).test[:6]
+    if type(examples[0]).__name__ != task.example:
+        examples = [
+            task.read(word) for word in task.state()["words"][1:7]
+        ]  # it learns from one text, and is asked for words
+    with torch.inference_mode():
+        together = task.answers(run.model, examples, **given)
+        assert len(together) == len(examples)
+        for example, found in zip(examples, together, strict=True):
+            alone = task.answer(run.model, example, **given)
+            assert same(found, alone), (found, alone)
+
+
 # Learning
 
 

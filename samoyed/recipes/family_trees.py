@@ -26,7 +26,7 @@ from torch import Tensor
 
 from samoyed.recipes._small import seeded
 from samoyed.recipes.outcome import Outcome
-from samoyed.reporting.figures import COLOURS, figure, to_png
+from samoyed.reporting.figures import AGAINST_FOR, COLOURS, figure, to_png
 from samoyed.training.evaluation import wilson
 
 expected = "well over a third of 80 held-out facts are answered right, where guessing finds 1 in 24"
@@ -157,10 +157,10 @@ def _draw(model: Trees, trial: int, out: Path) -> Path:
     """The weights from each person to the six units: the English above, their Italian counterparts below."""
     weights = model.weights[0][trial, :24].detach().T.reshape(CODE, 2, 12)
     made, axes = figure(9.0, 6.0, 3, 2)
-    made.suptitle("What each of six units that code a person says of everybody: red for, blue against", fontsize=10)
+    made.suptitle("What each of six units that code a person says of everybody: blue for, orange against", fontsize=10)
     limit = float(weights.abs().max())
     for unit, cell in enumerate(axes.flat):
-        cell.imshow(weights[unit].numpy(), cmap="RdBu_r", vmin=-limit, vmax=limit, aspect="auto")
+        cell.imshow(weights[unit].numpy(), cmap=AGAINST_FOR, vmin=-limit, vmax=limit, aspect="auto")
         cell.set_yticks([0, 1], ["English", "Italian"], fontsize=7.5)
         names = [f"{a} | {b}" for a, b in zip(ENGLISH, ITALIAN, strict=True)]
         cell.set_xticks(range(12), names if unit >= CODE - 2 else [""] * 12, rotation=90, fontsize=7)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from samoyed.reporting.figures import COLOURS, MAP, figure
+from samoyed.reporting.figures import AGAINST, AGAINST_FOR, COLOURS, FOR, MAP, figure
 from samoyed.tasks import Picture
 
 if TYPE_CHECKING:
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 _ROWS, _COLUMNS = 8, 8
 _MAPS = 2  # of a layer
-FOR, AGAINST = "#b2182b", "#2166ac"
 _SIGNED = ("integrated gradients", "occlusion")
 
 
@@ -81,7 +80,7 @@ def evidence(pictures: Tensor, found: dict[str, Tensor], step: str, said: str) -
     for cell, (name, heat) in zip(axes[1:], found.items(), strict=False):
         most = float(heat.abs().flatten().kthvalue(max(1, round(0.995 * heat.numel()))).values) or 1.0
         _show(cell, grey, cmap="gray", vmin=-0.6, vmax=1.6)
-        how = {"cmap": "RdBu_r", "vmin": -most} if name in _SIGNED else {"cmap": "magma", "vmin": 0}
+        how = {"cmap": AGAINST_FOR, "vmin": -most} if name in _SIGNED else {"cmap": "magma", "vmin": 0}
         _show(cell, strip(heat[:, None]), alpha=0.75, vmax=most, **how)
         cell.set_title(name, fontsize=8.5)
     if shares is not None:
@@ -92,8 +91,8 @@ def evidence(pictures: Tensor, found: dict[str, Tensor], step: str, said: str) -
         axes[-1].set_title(f"integrated gradients, summed over each {step}", fontsize=8.5)
         axes[-1].set_xlabel(step)
     caption = (
-        f"{said} Saliency: how much a change of the place moves the answer. Integrated gradients: its share in the answer, red for and "
-        f"blue against. Grad-CAM: where the last maps speak for it, dark where none does. Occlusion: what is lost (red) or gained where a "
+        f"{said} Saliency: how much a change of the place moves the answer. Integrated gradients: its share in the answer, blue for and "
+        f"orange against. Grad-CAM: where the last maps speak for it, dark where none does. Occlusion: what is lost (blue) or gained (orange) where a "
         f"block is hidden. At most {_COLUMNS} of {depth} {step}s."
     )
     return Picture("evidence", "Where it looks", caption, drawn)

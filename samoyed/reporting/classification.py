@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from samoyed.reporting.figures import COLOURS, figure
+from samoyed.reporting.figures import AGAINST_FOR, COLOURS, figure
 from samoyed.tasks import Picture
 
 _MOST_NAMED = 30
@@ -97,11 +97,11 @@ def filters(model: nn.Module, most: int = 32) -> list[Picture]:
     for cell, kernel in zip(axes.flat, kernels, strict=False):
         limit = float(kernel.abs().max()) or 1.0
         if first.in_channels == 1:
-            cell.imshow(kernel[0].numpy(), cmap="RdBu_r", vmin=-limit, vmax=limit)
+            cell.imshow(kernel[0].numpy(), cmap=AGAINST_FOR, vmin=-limit, vmax=limit)
         else:
             cell.imshow((kernel.permute(1, 2, 0) / limit * 0.5 + 0.5).numpy())
     how = (
-        "red adds, blue subtracts, white ignores"
+        "blue adds, orange subtracts, white ignores"
         if first.in_channels == 1
         else "grey ignores a colour, bright adds it, dark subtracts it"
     )

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from matplotlib.patches import Rectangle
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C8C8C")
+FOR, AGAINST = COLOURS[0], COLOURS[1]  # everywhere: blue speaks for an answer, orange against it
+AGAINST_FOR = (
+    "samoyed_against_for"  # the name of the map from the one over white to the other, which `figure` makes known
+)
 MAP = "cividis"  # one hue ramp whose lightness alone carries the order (Nuñez 2018)
 _INK = "#123456"  # stands for the reader's text colour until the SVG is written
 
@@ -77,8 +81,12 @@ def figure(
     >>> to_svg(made).startswith("<svg")
     True
     """
+    from matplotlib import colormaps
+    from matplotlib.colors import LinearSegmentedColormap
     from matplotlib.figure import Figure
 
+    if AGAINST_FOR not in colormaps:
+        colormaps.register(LinearSegmentedColormap.from_list(AGAINST_FOR, [AGAINST, "#ffffff", FOR]))
     with style():
         made = Figure(figsize=(width, height))
         return made, made.subplots(rows, columns, **options)

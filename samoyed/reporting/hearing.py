@@ -8,12 +8,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from samoyed.reporting.figures import COLOURS, MAP, figure
+from samoyed.reporting.figures import AGAINST, AGAINST_FOR, COLOURS, FOR, MAP, figure
 from samoyed.reporting.sounds import SHIFT
 from samoyed.tasks import Picture
 
 _UNITS = 40
-_FOR, _AGAINST = "#b2182b", "#2166ac"
 SIGNED = ("integrated gradients", "occlusion")
 
 
@@ -53,7 +52,7 @@ def evidence(frames: Tensor, found: dict[str, Tensor], said: str) -> Picture:
     seconds, bands = len(frames) * SHIFT, frames.shape[1]
     for cell, (name, heat) in zip(axes[1:, 0], found.items(), strict=False):
         most = float(heat.abs().flatten().kthvalue(max(1, round(0.995 * heat.numel()))).values) or 1.0
-        how: dict[str, Any] = {"cmap": "RdBu_r", "vmin": -most} if name in SIGNED else {"cmap": "magma", "vmin": 0}
+        how: dict[str, Any] = {"cmap": AGAINST_FOR, "vmin": -most} if name in SIGNED else {"cmap": "magma", "vmin": 0}
         where: dict[str, Any] = {"origin": "lower", "aspect": "auto", "interpolation": "nearest"}
         where["extent"] = (0, seconds, 0, bands)
         cell.imshow(frames.T.numpy(), cmap="gray", vmin=-4.0, vmax=5.0, **where)
@@ -63,14 +62,14 @@ def evidence(frames: Tensor, found: dict[str, Tensor], said: str) -> Picture:
     if shares is not None:
         cell, sums = axes[-1, 0], shares.sum(1)
         at = (torch.arange(len(sums)) + 0.5) * SHIFT
-        colours = [_FOR if v >= 0 else _AGAINST for v in sums.tolist()]
+        colours = [FOR if v >= 0 else AGAINST for v in sums.tolist()]
         cell.bar(at.tolist(), sums.tolist(), width=SHIFT, color=colours)
         cell.axhline(0, color=COLOURS[6], linewidth=0.8)
         cell.set_title("integrated gradients, summed over the bands")
     axes[-1, 0].set_xlabel("seconds")
     caption = (
-        f"{said} Saliency: how much a change there moves the answer. Integrated gradients: its share in the answer, red for and blue "
-        "against, beside a recording in which every band is at its mean. Occlusion: what is lost (red) or gained where a stretch of time "
+        f"{said} Saliency: how much a change there moves the answer. Integrated gradients: its share in the answer, blue for and orange "
+        "against, beside a recording in which every band is at its mean. Occlusion: what is lost (blue) or gained (orange) where a stretch of time "
         "and bands is brought to that mean."
     )
     return Picture("evidence", "Where it listens", caption, drawn)

@@ -6,7 +6,7 @@ Legend: C channels, H height, W width.
 import torch
 from torch import Tensor
 
-from samoyed.reporting.figures import COLOURS, MAP, figure
+from samoyed.reporting.figures import AGAINST_FOR, COLOURS, MAP, figure
 from samoyed.tasks import Picture
 
 Shown = list[tuple[str, Tensor]]  # (name, maps [maps, H, W]) by layer
@@ -35,7 +35,7 @@ def maps(picture: Tensor, seen: Shown, of: str) -> Picture:
 
 
 def evidence(picture: Tensor, found: dict[str, Tensor], signed: tuple[str, ...], said: str) -> Picture:
-    """picture uint8 [C, H, W] and heat maps [H, W] by name, those in `signed` for (red) and against (blue)."""
+    """picture uint8 [C, H, W] and heat maps [H, W] by name, those in `signed` for (blue) and against (orange)."""
     drawn, axes = figure(2.0 * (len(found) + 1), 2.5, 1, len(found) + 1, squeeze=False)
     _show(axes[0, 0], picture)
     axes[0, 0].set_title("the picture", loc="center")
@@ -44,7 +44,7 @@ def evidence(picture: Tensor, found: dict[str, Tensor], signed: tuple[str, ...],
         most = float(heat.abs().flatten().kthvalue(max(1, round(0.995 * heat.numel()))).values) or 1.0
         cell.imshow(grey.numpy(), cmap="gray", vmin=-0.6, vmax=1.6)
         how = (
-            {"cmap": "RdBu_r", "vmin": -most, "vmax": most}
+            {"cmap": AGAINST_FOR, "vmin": -most, "vmax": most}
             if name in signed
             else {"cmap": "magma", "vmin": 0, "vmax": most}
         )
@@ -53,8 +53,8 @@ def evidence(picture: Tensor, found: dict[str, Tensor], signed: tuple[str, ...],
     for cell in axes.flat:
         cell.axis("off")
     caption = (
-        f"{said} Saliency: how much a change of the pixel moves the answer. Integrated gradients: its share in the answer, red for "
-        "and blue against. Grad-CAM: where the last maps speak for it, dark where none does. Occlusion: what is lost (red) or gained where a square is hidden."
+        f"{said} Saliency: how much a change of the pixel moves the answer. Integrated gradients: its share in the answer, blue for "
+        "and orange against. Grad-CAM: where the last maps speak for it, dark where none does. Occlusion: what is lost (blue) or gained (orange) where a square is hidden."
     )
     return Picture("evidence", "Where it looks", caption, drawn)
 

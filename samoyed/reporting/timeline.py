@@ -6,8 +6,8 @@ Legend: T frames, C channels, H height, W width, K tags.
 import torch
 from torch import Tensor
 
-from samoyed.reporting.blocks import AGAINST, FOR, strip
-from samoyed.reporting.figures import COLOURS, figure, rectangle
+from samoyed.reporting.blocks import strip
+from samoyed.reporting.figures import AGAINST, AGAINST_FOR, COLOURS, FOR, figure, rectangle
 from samoyed.tasks import Picture
 
 _CLIPS, _TAGS, _FRAMES = 4, 12, 8
@@ -89,7 +89,7 @@ def evidence(
     grey = strip(frames[some].float().mean(1, keepdim=True) / 255).numpy()
     hot.imshow(grey, cmap="gray", vmin=-0.6, vmax=1.6, interpolation="nearest")
     hot.imshow(
-        strip(heat[some][:, None]).numpy(), cmap="RdBu_r", vmin=-most, vmax=most, alpha=0.75, interpolation="nearest"
+        strip(heat[some][:, None]).numpy(), cmap=AGAINST_FOR, vmin=-most, vmax=most, alpha=0.75, interpolation="nearest"
     )
     high, wide = frames.shape[2:]
     left = (place - some.start) * (wide + max(1, round(0.06 * wide))) - 0.5
@@ -118,7 +118,7 @@ def evidence(
     bars[0].set_xticklabels([])
     bars[-1].set_xlabel("frame" if begins[0].startswith("frame") else "begin of the frame")
     caption = (
-        f"For the answer {said}: red speaks for it, blue against it. Shaded: the frames above; dotted: the frame that has the tag. The shares of "
+        f"For the answer {said}: blue speaks for it, orange against it. Shaded: the frames above; dotted: the frame that has the tag. The shares of "
         f"integrated gradients add up to the answer within {off:.1%}."
     )
     return Picture("evidence", f"Which frames mattered: {said}", caption, drawn)

@@ -4,16 +4,13 @@ Legend: T said, S given, K symbols.
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from torch import Tensor
 
 from samoyed.errors import printable
-from samoyed.reporting.figures import COLOURS, MAP, figure
+from samoyed.reporting.figures import AGAINST, AGAINST_FOR, COLOURS, FOR, MAP, figure, rectangle
 from samoyed.tasks import Picture
-
-if TYPE_CHECKING:
-    from matplotlib.colors import LinearSegmentedColormap
 
 
 def moments(times: Sequence[str], past: Tensor, weights: dict[str, Tensor], target: str, more: str) -> Picture:
@@ -24,7 +21,7 @@ def moments(times: Sequence[str], past: Tensor, weights: dict[str, Tensor], targ
     axes[0, 0].plot(at, past.tolist(), color=COLOURS[6])
     axes[0, 0].set_title(f"{target}, as the network sees its past")
     for one, (by, values) in zip(axes[1:, 0], weights.items(), strict=True):
-        one.bar(at, values.tolist(), color=[COLOURS[0] if v >= 0 else COLOURS[1] for v in values.tolist()])
+        one.bar(at, values.tolist(), color=[FOR if v >= 0 else AGAINST for v in values.tolist()])
         one.axhline(0, color=COLOURS[6], linewidth=0.8)
         one.set_title(by)
     some = [round(i * (len(times) - 1) / 5) for i in range(6)] if len(times) > 6 else list(at)
@@ -48,7 +45,7 @@ def tables(
         most = float(values.abs().max().clamp(min=1e-9))
         cell.imshow(
             values.numpy(),
-            cmap=_signed() if by in signed else MAP,
+            cmap=AGAINST_FOR if by in signed else MAP,
             vmin=-most if by in signed else 0,
             vmax=most,
             aspect="auto",
@@ -68,25 +65,43 @@ def places(
     shares: Tensor,
     origin: Any,
     labels: tuple[str, str],
+    step: float | None = None,
+    spans: Sequence[tuple[float, float]] = (),
 ) -> Picture:
-    """What was given [H, W], heat over it [H, W] by each method, and which columns moved each symbol that was read: [K, W]."""
+    """What was given [H, W], heat over it [H, W] by each method, and which columns moved each symbol that was read: [K, W].
+
+    Of a recording whose columns are `step` seconds long, also where each symbol begins and ends, if that is known.
+    """
     rows = 2 + len(heats)
     drawn, axes = figure(7.8, 1.5 * (rows - 1) + 0.9 + 0.16 * len(symbols), rows, 1, squeeze=False,
                          height_ratios=[*[1.0] * (rows - 1), max(0.6, 0.13 * len(symbols))])  # fmt: skip
     cells = axes[:, 0]
-    cells[0].imshow(shown.numpy(), cmap=MAP, aspect="auto", origin=origin)
+    high, wide = shown.shape
+    end = wide * (1.0 if step is None else step)
+    tall = (0.0, float(high)) if origin == "lower" else (float(high), 0.0)
+    where: Any = {"aspect": "auto", "origin": origin, "extent": (0.0, end, *tall), "interpolation": "nearest"}
+    cells[0].imshow(shown.numpy(), cmap=MAP, **where)
     cells[0].set_title(labels[0])
     for cell, (by, values) in zip(cells[1:-1], heats.items(), strict=True):
         most = float(values.abs().max().clamp(min=1e-9))
-        cell.imshow(values.numpy(), cmap=_signed(), vmin=-most, vmax=most, aspect="auto", origin=origin)
+        cell.imshow(values.numpy(), cmap=AGAINST_FOR, vmin=-most, vmax=most, **where)
         cell.set_title(by)
     most = float(shares.abs().max().clamp(min=1e-9))
-    cells[-1].imshow(shares.numpy(), cmap=_signed(), vmin=-most, vmax=most, aspect="auto")
+    below = {**where, "origin": "upper", "extent": (0.0, end, len(symbols) - 0.5, -0.5)}
+    cells[-1].imshow(shares.numpy(), cmap=AGAINST_FOR, vmin=-most, vmax=most, **below)
     cells[-1].set_yticks(range(len(symbols)), symbols, fontsize=7.5)
-    cells[-1].set_title("by symbol, integrated gradients")
+    cells[-1].set_title(f"by {'phone' if spans else 'symbol'}, integrated gradients")
+    for row, (begin, stop) in enumerate(spans):
+        edge = rectangle((begin, row - 0.5), stop - begin, 1, fill=False, edgecolor=COLOURS[6], linewidth=1.0)
+        cells[-1].add_patch(edge)
     for cell in cells:
         cell.grid(visible=False)
-    caption = f"Blue speaks for what was read, orange against it.{labels[1]}"
+        cell.set_xlim(0, end)
+    for cell in cells[:-1]:
+        cell.set_yticks([])
+        cell.tick_params(labelbottom=False)
+    cells[-1].set_xlabel("columns" if step is None else "seconds")
+    caption = f"Blue speaks for what was {'heard' if spans else 'read'}, orange against it.{labels[1]}"
     return Picture("places", "What each symbol rests on", caption, drawn)
 
 
@@ -94,7 +109,7 @@ def needed(names: Sequence[str], falls: Tensor, along: str, caption: str) -> Pic
     """What each of several things [K] is needed for, along an axis [T]: falls [K, T]."""
     drawn, axes = figure(7.6, 0.3 * len(names) + 1.3)
     most = float(falls.abs().max().clamp(min=1e-9))
-    axes.imshow(falls.numpy(), cmap=_signed(), vmin=-most, vmax=most, aspect="auto", interpolation="nearest")
+    axes.imshow(falls.numpy(), cmap=AGAINST_FOR, vmin=-most, vmax=most, aspect="auto", interpolation="nearest")
     axes.set_yticks(range(len(names)), names)
     axes.set_xlabel(along)
     axes.grid(visible=False)
@@ -113,10 +128,3 @@ def bars(title: str, several: dict[str, dict[str, float]], caption: str) -> Pict
         cell.grid(axis="y", visible=False)
     drawn.suptitle(title[:80], fontsize=11)
     return Picture("company", "The company of a word", caption, drawn)
-
-
-def _signed() -> "LinearSegmentedColormap":
-    """From what speaks against an answer to what speaks for it."""
-    from matplotlib.colors import LinearSegmentedColormap
-
-    return LinearSegmentedColormap.from_list("against_for", [COLOURS[1], "#ffffff", COLOURS[0]])

@@ -9,13 +9,16 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from samoyed.batching import alike
 from samoyed.examples import LabelledText
+from samoyed.objectives import full
 from samoyed.reporting import texts
 from samoyed.reporting.texts import Shaded
 from samoyed.tasks import Picture
 from samoyed.tasks._texts import padded
 
 _MOST_WINDOWS = 128  # parts of a long text that are left out in turn
+_AT_ONCE = 4096  # tokens of them that are computed together
 
 
 def weights_of(model: nn.Module, tokens: Tensor, answer: int) -> tuple[Tensor, str]:
@@ -25,22 +28,53 @@ def weights_of(model: nn.Module, tokens: Tensor, answer: int) -> tuple[Tensor, s
     return (found[0].cpu(), "attention") if found is not None else (occlusion(model, tokens, answer).cpu(), "occlusion")
 
 
+def weights_of_each(
+    model: nn.Module, tokens: Sequence[Tensor], answers: Sequence[int], whole: Tensor
+) -> list[tuple[Tensor, str]]:
+    """`weights_of` each of several texts [T], whose log-probabilities of the classes are `whole` [N, K]."""
+    attention: Any = getattr(model, "attention", None)
+    if attention is None:
+        return [(found.cpu(), "occlusion") for found in occlusions(model, tokens, answers, whole)]
+    return [weights_of(model, text, answer) for text, answer in zip(tokens, answers, strict=True)]
+
+
 def occlusion(model: nn.Module, tokens: Tensor, answer: int) -> Tensor:
     """log p(answer | the text) - log p(answer | the text without the token): tokens [T] -> [T] (Li, Monroe & Jurafsky 2016).
 
     Of a long text, runs of tokens are left out together. A token that is all of its text is held against even chances.
     """
-    whole: Tensor = model(tokens[None]).log_softmax(-1)[0]
-    if len(tokens) == 1:
-        return (whole[answer] + torch.tensor(float(len(whole))).log())[None]
-    width = -(-len(tokens) // _MOST_WINDOWS)
-    window = torch.arange(len(tokens), device=tokens.device) // width
-    keep = window != torch.arange(int(window[-1]) + 1, device=tokens.device)[:, None]  # [W, T]
-    lengths = keep.sum(1)
-    order = (~keep).long().argsort(dim=1, stable=True)  # what is kept, in order, before what is left out
-    parts = zip(torch.split(tokens[order], 32), torch.split(lengths, 32), strict=True)
-    without: Tensor = torch.cat([model(rows, many).log_softmax(-1)[:, answer] for rows, many in parts])
-    return (whole[answer] - without)[window]
+    return occlusions(model, [tokens], [answer], model(tokens[None]).log_softmax(-1))[0]
+
+
+def occlusions(model: nn.Module, texts: Sequence[Tensor], answers: Sequence[int], whole: Tensor) -> list[Tensor]:
+    """`occlusion` of several texts, all that is left out of any of them together: log p of the classes for each, `whole` [N, K], -> [T] each."""
+    windows, rows, owners = [], [], []
+    for n, tokens in enumerate(texts):
+        width = -(-len(tokens) // _MOST_WINDOWS)
+        window = torch.arange(len(tokens), device=tokens.device) // width
+        windows.append(window)
+        if len(tokens) > 1:
+            left_out = window == torch.arange(int(window[-1]) + 1, device=tokens.device)[:, None]  # [W, T]
+            rows += [tokens[~row] for row in left_out]
+            owners += [n] * len(left_out)
+    without = _log_probs(model, rows, torch.tensor([answers[n] for n in owners], device=whole.device), whole)
+    parts = iter(torch.split(without, [int(w[-1]) + 1 for w in windows if len(w) > 1]))
+    even = -torch.tensor(float(whole.shape[1])).log().to(whole)[None]
+    return [
+        (whole[n, answers[n]] - (next(parts) if len(window) > 1 else even))[window] for n, window in enumerate(windows)
+    ]
+
+
+def _log_probs(model: nn.Module, rows: Sequence[Tensor], answers: Tensor, like: Tensor) -> Tensor:
+    """log p of an answer [R] for each of the rows of tokens, computed beside those that are about as long: [R], of the type of `like`."""
+    found = like.new_zeros(len(rows))
+    lengths = torch.tensor([len(row) for row in rows], device=answers.device)
+    for group in alike(lengths):
+        for some in torch.split(group, max(32, _AT_ONCE // int(lengths[group[0]]))):
+            tokens = nn.utils.rnn.pad_sequence([rows[i] for i in some.tolist()], batch_first=True)
+            log_probs = full(model(tokens, lengths[some])).log_softmax(-1)
+            found[some] = log_probs.gather(1, answers[some][:, None])[:, 0]
+    return found
 
 
 def shaded_texts(

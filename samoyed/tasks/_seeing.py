@@ -49,7 +49,7 @@ def likeness_heat(task: Any, model: nn.Module, example: Image) -> dict[str, Any]
     if near is None:
         return {"label": "unknown", "sentence": "No picture is known that it could resemble."}
     falls = hiding(of, shown).float().cpu()
-    sentence = f"Where hiding a square lowers (orange) or raises (blue) the likeness to {near}, by up to {float(falls.abs().max()):.3g}."
+    sentence = f"Where hiding a square lowers (blue) or raises (orange) the likeness to {near}, by up to {float(falls.abs().max()):.3g}."
     return {"label": near, "heat": rounded(falls), "sentence": sentence}
 
 
@@ -73,7 +73,7 @@ def heat(task: Any, model: nn.Module, example: Image) -> dict[str, Any]:
     with torch.no_grad():
         answer = int(task.logits(model, images).argmax())
     falls = hiding(lambda x: model(x)[:, answer], shown).float().cpu()
-    sentence = f"Where hiding a square lowers (orange) or raises (blue) the logit of {task.classes[answer]}, by up to {float(falls.abs().max()):.3g}."
+    sentence = f"Where hiding a square lowers (blue) or raises (orange) the logit of {task.classes[answer]}, by up to {float(falls.abs().max()):.3g}."
     return {
         "label": task.classes[answer],
         "heat": rounded(falls),

@@ -160,12 +160,40 @@ class Transcribing(Task[E, Sequences]):
         return LanguageModel(model, tokens, index.get("\n"), self.lm_weight, self.length_bonus)
 
     @torch.no_grad()
-    def readings(self, model: nn.Module, batch: Sequences) -> dict[str, Any]:
-        """What is read in a batch of one, and up to three readings with their log-probabilities."""
-        best, several = self.written(model, batch), self.written(model, batch, 3)
-        found = {self.texts(several, n)[0]: float(several.log_probs[0, n]) for n in range(3)}
-        likely = {text: round(p, 4) for text, p in found.items() if p > -1e30}
-        return {"text": self.texts(best)[0], "readings": likely}
+    def readings(self, model: nn.Module, batch: Sequences) -> list[dict[str, Any]]:
+        """What is read in each row of a batch, and up to three readings with their log-probabilities."""
+        if _spelling.spells(model):
+            best, several = self.spelled(model, batch), self.spelled(model, batch, 3)
+        else:
+            heard = self.forward(model, batch)
+            best, several = self.search(*heard), self.search(*heard, 3)
+        made = []
+        for text, others, log_probs in zip(
+            self.texts(best),
+            zip(*(self.texts(several, n) for n in range(3)), strict=True),
+            several.log_probs.tolist(),
+            strict=True,
+        ):
+            likely = {one: round(p, 4) for one, p in zip(others, log_probs, strict=True) if p > -1e30}
+            made.append({"text": text, "readings": likely})
+        return made
+
+    def answer(self, model: nn.Module, example: E) -> dict[str, Any]:
+        """What is written or said, and other readings with their log-probabilities."""
+        return self.answers(model, [example])[0]
+
+    def answers(self, model: nn.Module, examples: Sequence[E], **options: Any) -> list[dict[str, Any]]:
+        rows = self.collate(examples)
+        made: list[dict[str, Any]] = [self.about(example) for example in examples]
+        for some in batching.alike(rows.lengths):
+            batch = Sequences(*(tensor.to(self.device) for tensor in batching.take(rows, some)))
+            for place, found in zip(some.tolist(), self.readings(model, batch), strict=True):
+                made[place] |= found
+        return made
+
+    def about(self, example: Any) -> dict[str, Any]:
+        """What an answer says of what was given."""
+        return {"input": example.origin}
 
     def trie(self) -> Lexicon:
         """The lexicon over symbols; its words may follow one another, parted by a space."""

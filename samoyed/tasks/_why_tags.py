@@ -105,8 +105,8 @@ def as_json(found: Found) -> dict[str, Any]:
     grey = found.frames[some].float().mean(1) / 255
     strip, heat = (torch.cat(list(rows), 1) for rows in (grey, found.heat[0][some]))
     sentence = (
-        f"On the strip, from {found.begins[some.start]} to {found.begins[some.stop - 1]}, orange speaks for {each[0]['label']}, blue against "
-        "it. Below, what each frame adds to the logit, by integrated gradients: blue for the answer, orange against it."
+        f"On the strip, from {found.begins[some.start]} to {found.begins[some.stop - 1]}, blue speaks for {each[0]['label']}, orange "
+        "against it. Below, what each frame adds to the logit, by integrated gradients: blue for the answer, orange against it."
     )
     return {
         "label": each[0]["label"], "parts": each[0]["parts"], "each": each, "strip": rounded(strip), "heat": rounded(heat),

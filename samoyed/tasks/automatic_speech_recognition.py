@@ -9,7 +9,7 @@ from torch import nn
 
 from samoyed.errors import DataError, require
 from samoyed.examples import Utterance
-from samoyed.features.filterbank import Filterbank, FilterbankState, masked, stacked
+from samoyed.features.filterbank import SHIFT, Filterbank, FilterbankState, masked, stacked
 from samoyed.features.vocabulary import Vocabulary
 from samoyed.objectives import Mean
 from samoyed.reporting import transcripts as drawing
@@ -159,26 +159,24 @@ class AutomaticSpeechRecognition(Transcribing[Utterance]):
         samples, rate, path = one_recording(raw)
         return Utterance(samples, rate, None, path)
 
-    def answer(self, model: nn.Module, example: Utterance) -> dict[str, Any]:
-        """What is said, and other readings with their log-probabilities."""
-        batch = type(rows := self.collate([example]))(*(tensor.to(self.device) for tensor in rows))
-        seconds = round(len(example.samples) / example.rate, 3)
-        return {"input": example.origin, "seconds": seconds} | self.readings(model, batch)
+    def about(self, example: Utterance) -> dict[str, Any]:
+        return {"input": example.origin, "seconds": round(len(example.samples) / example.rate, 3)}
 
     def say(self, answer: dict[str, Any]) -> str:
         return f"{answer['input']}: {answer['text'] or '(nothing)'}"
 
     def explain(self, model: nn.Module, example: Utterance) -> dict[str, Any]:
         """Where hiding makes the reading less probable, as `heat` over the `spectrogram`, and when each symbol was heard: JSON."""
-        return _why_frames.as_json(self._why(model, example), len(example.samples) / example.rate)
+        return _why_frames.as_json(self._why(model, example), SHIFT)
 
     def explained(self, model: nn.Module, example: Utterance) -> list[Picture]:
         """The spectrogram under integrated gradients and occlusion, and when each symbol was heard."""
-        return _why_frames.drawn(self._why(model, example), "lower", "Mel bands over time")
+        return _why_frames.drawn(self._why(model, example), "lower", "Mel bands over time", SHIFT)
 
     def _why(self, model: nn.Module, example: Utterance) -> _why_frames.Reading:
         bands = len(self.filterbank.mean)
-        return _why_frames.of_reading(self, model, example, 1, lambda heat: heat.reshape(-1, bands).T)
+        frames = self.filterbank.count(len(example.samples), example.rate)  # without those that fill the last step
+        return _why_frames.of_reading(self, model, example, 1, lambda heat: heat.reshape(-1, bands).T[:, :frames])
 
     def pictures(self, model: nn.Module, split: Split, data: dict[str, Sequences]) -> list[Picture]:
         return drawing.pictures(self, model, data["test"], len(self.filterbank.mean))

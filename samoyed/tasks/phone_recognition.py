@@ -21,7 +21,7 @@ from samoyed.settings import Count, NonNegative
 from samoyed.sources import Source
 from samoyed.splitting import stratified
 from samoyed.stored import Stored
-from samoyed.tasks import Metric, Picture, Split, Task
+from samoyed.tasks import Metric, Picture, Split, Task, _why_phones
 from samoyed.tasks._phones import (
     NOTHING,
     Labelled,
@@ -220,11 +220,23 @@ class PhoneRecognition(Task[LabelledRecording, Labelled]):
 
     def answer(self, model: nn.Module, example: LabelledRecording) -> dict[str, Any]:
         """The phones with their times in seconds, and the mean probability that their frames gave them."""
-        rows = self.collate([LabelledRecording(example.samples, example.rate, None, example.origin)])
-        batch = Labelled(*(tensor.to(self.device) for tensor in rows))
-        log_probs = self.log_probs(model, batch)
-        path, probs = self.paths(log_probs, batch.lengths)[0], log_probs[0].exp()
-        heard = [
+        return self.answers(model, [example])[0]
+
+    def answers(self, model: nn.Module, examples: Sequence[LabelledRecording], **options: Any) -> list[dict[str, Any]]:
+        rows = self.collate([LabelledRecording(e.samples, e.rate, None, e.origin) for e in examples])
+        made = [{"input": e.origin, "seconds": round(len(e.samples) / e.rate, 3)} for e in examples]
+        for some in batching.alike(rows.lengths):
+            batch = Labelled(*(tensor.to(self.device) for tensor in batching.take(rows, some)))
+            longest = int(batch.lengths.max())
+            log_probs = self.log_probs(model, batch._replace(frames=batch.frames[:, :longest]))
+            found = zip(self.paths(log_probs, batch.lengths), log_probs.exp(), batch.lengths.tolist(), strict=True)
+            for place, (path, probs, length) in zip(some.tolist(), found, strict=True):
+                made[place]["phones"] = self._heard(path[:length], probs)
+        return made
+
+    def _heard(self, path: Tensor, probs: Tensor) -> list[dict[str, Any]]:
+        """The stretches of a path [T], with the probabilities [T, P]."""
+        return [
             {
                 "phone": self.phones[s.phone],
                 "begin": round(s.begin * SHIFT, 3),
@@ -234,12 +246,18 @@ class PhoneRecognition(Task[LabelledRecording, Labelled]):
             for s in stretches(path)
             if self.phones[s.phone] != NOTHING
         ]
-        seconds = round(len(example.samples) / example.rate, 3)
-        return {"input": example.origin, "seconds": seconds, "phones": heard}
 
     def say(self, answer: dict[str, Any]) -> str:
         listed = " ".join(f"{p['phone']}({p['begin']:.2f}-{p['end']:.2f})" for p in answer["phones"])
         return printable(f"{answer['input']}: {listed or '(nothing)'}")
+
+    def explain(self, model: nn.Module, example: LabelledRecording) -> dict[str, Any]:
+        """Where hiding makes what was heard less probable, as `heat` over the `spectrogram`, and when each phone was heard: JSON."""
+        return _why_phones.as_json(_why_phones.of_phones(self, model, example))
+
+    def explained(self, model: nn.Module, example: LabelledRecording) -> list[Picture]:
+        """The spectrogram under integrated gradients and occlusion, and what each moment adds to each phone."""
+        return _why_phones.drawn(_why_phones.of_phones(self, model, example))
 
     def pictures(self, model: nn.Module, split: Split, data: dict[str, Labelled]) -> list[Picture]:
         return drawing.pictures(self, model, data["test"])

@@ -10,6 +10,7 @@ import torch
 from annotated_types import MinLen
 from torch import Tensor, nn
 
+from samoyed.batching import alike
 from samoyed.errors import DataError, printable
 from samoyed.examples import LabelledText
 from samoyed.features.lexicon import Lexicon, split
@@ -20,7 +21,7 @@ from samoyed.sources import Source
 from samoyed.splitting import stratified
 from samoyed.stored import Stored
 from samoyed.tasks import Metric, Picture, Split, Task, _why
-from samoyed.tasks._reading import shaded_texts, strongest_phrases, weights_of
+from samoyed.tasks._reading import shaded_texts, strongest_phrases, weights_of_each
 from samoyed.tasks._texts import batches, begin_with, given_text, padded, phrases_of
 
 _ENDS = (".", "!", "?", "。", "！", "？", "…")
@@ -243,20 +244,25 @@ class TextClassification(Task[LabelledText, Texts]):
 
     def answer(self, model: nn.Module, example: LabelledText) -> dict[str, Any]:
         """The class of a text, the probability of each, and the weights of its tokens in the answer."""
-        tokens = self.split_up(example.text)
-        rows, lengths = (t.to(self.device) for t in padded([self.lexicon.encode(tokens)]))
+        return self.answers(model, [example])[0]
+
+    def answers(self, model: nn.Module, examples: Sequence[LabelledText], **options: Any) -> list[dict[str, Any]]:
+        tokens = [self.split_up(e.text) for e in examples]
+        rows, lengths = (t.to(self.device).long() for t in padded([self.lexicon.encode(some) for some in tokens]))
         model.eval()
-        probs = full(model(rows.long(), lengths)).softmax(-1)[0].tolist()
-        ranked = sorted(zip(self.classes, probs, strict=True), key=lambda pair: -pair[1])
-        weights, kind = weights_of(model, rows[0].long(), self.classes.index(ranked[0][0]))
-        pairs = [[token, round(weight, 5)] for token, weight in zip(tokens, weights.tolist(), strict=False)]
-        return {
-            "input": example.text,
-            "label": ranked[0][0],
-            "probs": dict(ranked),
-            "weights": pairs,
-            "weights by": kind,
-        }
+        log_probs = torch.empty(len(rows), len(self.classes), device=self.device)
+        for some in alike(lengths):
+            batch = rows[some, : int(lengths[some].max())]
+            log_probs[some] = full(model(batch, lengths[some])).log_softmax(-1)
+        said = log_probs.argmax(-1).tolist()
+        texts = [row[:length] for row, length in zip(rows, lengths.tolist(), strict=True)]
+        weighed, made = weights_of_each(model, texts, said, log_probs), []
+        for i, (probs, (weights, kind)) in enumerate(zip(log_probs.exp().tolist(), weighed, strict=True)):
+            ranked = sorted(zip(self.classes, probs, strict=True), key=lambda pair: -pair[1])
+            pairs = [[token, round(weight, 5)] for token, weight in zip(tokens[i], weights.tolist(), strict=False)]
+            facts = {"input": examples[i].text, "label": ranked[0][0], "probs": dict(ranked)}
+            made.append({**facts, "weights": pairs, "weights by": kind})
+        return made
 
     def say(self, answer: dict[str, Any]) -> str:
         first = [f"{name} {p:.1%}" for name, p in list(answer["probs"].items())[:3]]

@@ -149,11 +149,6 @@ class TextLineRecognition(Transcribing[TextLine]):
         except Unreadable as error:
             raise DataError(f"cannot be read: {error}", where=path) from error
 
-    def answer(self, model: nn.Module, example: TextLine) -> dict[str, Any]:
-        """What is written, and other readings with their log-probabilities."""
-        batch = type(rows := self.collate([example]))(*(tensor.to(self.device) for tensor in rows))
-        return {"input": example.origin} | self.readings(model, batch)
-
     def say(self, answer: dict[str, Any]) -> str:
         return f"{answer['input']}: {answer['text'] or '(nothing)'}"
 

@@ -214,7 +214,7 @@ def test_a_symbol_rests_on_where_it_was_written() -> None:
     assert np.array(said["heat"]).shape == np.array(said["line"]).shape == (8, 30)
     assert task.explained(model, example)[0].figure is not None
     blank = TextLine(np.full((8, 30, 1), 255, np.uint8), None, "blank")
-    with pytest.raises(UsageError, match="nothing was read"):
+    with pytest.raises(UsageError, match="nothing was read or heard"):
         task.explain(model, blank)
 
 

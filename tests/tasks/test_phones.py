@@ -224,3 +224,26 @@ def test_synthetic_phones_are_learned_and_a_path_helps(trained: Any) -> None:
     answer = trained.predict(example)
     assert answer["phones"][0]["phone"] == "sil"
     assert all(a["end"] <= b["begin"] for a, b in itertools.pairwise(answer["phones"]))
+
+
+@pytest.mark.parametrize("kind", [FrameMLP, TDNNFrames])
+def test_recordings_are_heard_together_as_alone(kind: Any) -> None:
+    """Of a tenth of a second to two: what is padding for one is heard by none, and in no path."""
+    draw = np.random.default_rng(3)
+    given = [
+        draw.normal(0, 0.1 * (n + 1), 800 * size).astype(np.float32) for n, size in enumerate((1, 20, 7, 3, 13, 2, 20))
+    ]
+    half = [((0.0, 0.05, "a"), (0.05, 0.08, "b"), (0.08, len(one) / 8000, "c")) for one in given]
+    task = PhoneRecognition(bands=5)
+    task.fit([LabelledRecording(one, 8000, known, "learned") for one, known in zip(given, half, strict=True)])
+    torch.manual_seed(0)
+    model = kind(**task.sizes()).eval()
+    asked = [LabelledRecording(one, 8000, None, f"{n}") for n, one in enumerate(given)]
+    with torch.no_grad():
+        for example, found in zip(asked, task.answers(model, asked), strict=True):
+            alone = task.answer(model, example)
+            assert (found["input"], found["seconds"]) == (alone["input"], alone["seconds"])
+            assert [list(p.values())[:3] for p in found["phones"]] == [list(p.values())[:3] for p in alone["phones"]]
+            assert [p["probability"] for p in found["phones"]] == pytest.approx(
+                [p["probability"] for p in alone["phones"]], abs=2e-4
+            )

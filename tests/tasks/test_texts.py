@@ -2,6 +2,7 @@
 
 import csv
 import dataclasses
+import random
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,13 @@ import torch
 from torch import Tensor, nn
 
 import samoyed
-from samoyed import batching
+from samoyed import batching, catalog
 from samoyed.errors import DataError, UsageError
 from samoyed.examples import LabelledText
 from samoyed.features import vectors
 from samoyed.models.bag_of_words import BagOfWords
 from samoyed.models.lstm import LSTMTextClassifier
+from samoyed.run import build
 from samoyed.sources import open_splits
 from samoyed.tasks._reading import occlusion
 from samoyed.tasks.text_classification import TextClassification
@@ -59,6 +61,31 @@ def test_occlusion_is_the_answer_without_the_word() -> None:
     assert long.shape == (300,)
     assert torch.equal(long[0::3], long[1::3])
     assert occlusion(model, tokens[:1], 1).shape == (1,)
+
+
+@pytest.mark.parametrize("name", ["text_cnn", "lstm", "hierarchical_attention", "fasttext", "bag_of_words"])
+def test_texts_are_classified_together_as_alone(name: str) -> None:
+    """Texts of one word to two hundred, each with the weights of its words, in batches of like lengths."""
+    words = ["good", "bad", "fine", "dull", "film", "plot", ".", "odd"]
+    draw = random.Random(1)
+    rows = [(" ".join(draw.choices(words, k=size)), "ab"[size % 2]) for size in (1, 200, 3, 40, 2, 55, 8, 1, 13)]
+    task = task_of(rows, min_count=1)
+    torch.manual_seed(1)
+    model = build(task, catalog.model(catalog.task("text-classification"), name), {})
+    if hasattr(model, "fit"):
+        model.fit(*task.fitting(task.collate([LabelledText(text, label, "") for text, label in rows])))
+    given = [LabelledText(text, None, "") for text, _ in rows]
+    with torch.no_grad():
+        for example, found in zip(given, task.answers(model, given), strict=True):
+            alone = task.answer(model, example)
+            assert (found["input"], found["label"], found["weights by"]) == (
+                example.text,
+                alone["label"],
+                alone["weights by"],
+            )
+            assert found["probs"] == pytest.approx(alone["probs"], abs=1e-5)
+            assert [word for word, _ in found["weights"]] == example.text.split()
+            assert [w for _, w in found["weights"]] == pytest.approx([w for _, w in alone["weights"]], abs=3e-5)
 
 
 def test_balanced_classes_weigh_alike() -> None:

@@ -2,9 +2,11 @@
 
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
+from samoyed.examples import Utterance
 from samoyed.models.bilstm_ctc import BiLSTMCTC
 from samoyed.models.las import LAS
 from samoyed.models.resnet_ctc import ResNetCTC
@@ -75,3 +77,29 @@ def test_each_symbol_is_named_where_it_is_most_probable() -> None:
     probs[torch.arange(8), torch.tensor(path)] = torch.tensor(sure)
     assert _peaks(probs) == [(1, 1), (1, 3), (2, 5)]
     assert _peaks(probs[2:3]) == []
+
+
+@pytest.mark.parametrize("kind", SIZES)
+@pytest.mark.parametrize("beam_width", [1, 4])
+def test_recordings_are_written_down_together_as_alone(kind: type, beam_width: int) -> None:
+    """Nine recordings of a tenth of a second to two, in batches of like lengths, by networks whose weights are drawn."""
+    pytest.importorskip("kaldi_native_fbank")
+    draw = np.random.default_rng(3)
+    given = [
+        Utterance(draw.normal(0, 0.1 * (n + 1), 800 * size).astype(np.float32), 8000, "abcd", f"{n}")
+        for n, size in enumerate((1, 20, 7, 7, 3, 13, 2, 20, 5))
+    ]
+    task = AutomaticSpeechRecognition(bands=BANDS, stack=2, beam_width=beam_width)
+    task.fit([Utterance(e.samples, e.rate, "abcdabcdabcd", e.origin) for e in given])
+    torch.manual_seed(2)
+    model = kind(**{**SIZES[kind], "num_symbols": task.sizes()["num_symbols"]}).eval()
+    for parameter in model.parameters():
+        parameter.data *= 2  # or nothing but blanks is likely
+    together = task.answers(model, given)
+    assert [found["input"] for found in together] == [e.origin for e in given]
+    assert len({str(found["readings"]) for found in together}) > 6
+    for example, found in zip(given, together, strict=True):
+        alone = task.answer(model, example)
+        assert found["text"] == alone["text"]
+        assert found["readings"] == pytest.approx(alone["readings"], abs=2e-3)
+        assert found["seconds"] == alone["seconds"]

@@ -159,7 +159,7 @@ function grid(make, given, values, kind) {
     const y = kind === "spectrogram" ? rows - 1 - i : i, grey = Math.round((255 * (value - least)) / span), weight = values[i][j];
     pen.fillStyle = `rgb(${grey} ${grey} ${grey})`;
     pen.fillRect(j, y, 1, 1);
-    pen.fillStyle = `rgb(${weight < 0 ? "0 114 178" : "213 94 0"} / ${(Math.abs(weight) / most) * 0.7})`;
+    pen.fillStyle = `rgb(${weight < 0 ? "213 94 0" : "0 114 178"} / ${(Math.abs(weight) / most) * 0.7})`;
     pen.fillRect(j, y, 1, 1);
   }));
   return make("figure", {}, canvas);
@@ -171,10 +171,10 @@ async function heat(make, values, picture) {
   const most = Math.max(...values.flat().map(Math.abs), 1e-12), short = Math.min(image.width, image.height);
   pen.drawImage(image, (image.width - short) / 2, (image.height - short) / 2, short, short, 0, 0, side, side);
   values.forEach((row, i) => row.forEach((value, j) => {
-    pen.fillStyle = `rgb(${value < 0 ? "0 114 178" : "213 94 0"} / ${(Math.abs(value) / most) * 0.7})`;
+    pen.fillStyle = `rgb(${value < 0 ? "213 94 0" : "0 114 178"} / ${(Math.abs(value) / most) * 0.7})`;
     pen.fillRect((j * side) / columns, (i * side) / rows, side / columns + 0.5, side / rows + 0.5);
   }));
-  return make("figure", {}, canvas, make("figcaption", {}, "Orange speaks for the answer, blue against it."));
+  return make("figure", {}, canvas, make("figcaption", {}, "Blue speaks for the answer, orange against it."));
 }
 
 // The picture once for each word, bright where the word was looked for.
