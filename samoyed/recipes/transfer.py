@@ -50,7 +50,7 @@ WAYS: dict[str, dict[str, Any]] = {
 _FEW: dict[str, Any] = {"epochs": 20, "batch_size": 16, "execution": "plain"}
 
 Found = dict[str, dict[int, list[float]]]  # way -> labels for each class -> an error for each drawing, in percent
-Files = dict[str, list[tuple[str, str]]]  # split -> path and label of each
+Files = dict[str, list[tuple[str, str]]]  # split -> path, or text, and label of each
 
 
 def run(out: Path, echo: Callable[[str], None], data: Path | None) -> Outcome:
@@ -70,14 +70,14 @@ def run(out: Path, echo: Callable[[str], None], data: Path | None) -> Outcome:
 
 def halves(
     task: str, files: Files, labels: tuple[int, ...], folder: Path, out: Path, echo: Callable[[str], None],
-    model: dict[str, Any], few: dict[str, Any],
+    model: dict[str, Any], few: dict[str, Any], column: str = "path",
 ) -> Outcome:  # fmt: skip
     """The curve for one task: `files` of each split, `model` for the first half of the classes, and `few` besides for the other half,
-    of which so many `labels` a class are known. Tables are written into `folder`."""
+    of which so many `labels` a class are known. Tables are written into `folder`; `column` is what their first one is called."""
     classes = sorted({label for _, label in files["train"]})
     first, other = classes[: len(classes) // 2], classes[len(classes) // 2 :]
     errors: Found = {way: {count: [] for count in labels} for way in WAYS}
-    begun = _listed(folder / "first", {name: _of(some, first) for name, some in files.items()})
+    begun = _listed(folder / "first", {name: _of(some, first) for name, some in files.items()}, column)
     before = _runs.train(out, "first", task, begun, echo, **model)
     for count in labels:
         for seed in range(DRAWINGS):
@@ -86,7 +86,7 @@ def halves(
                 "valid": _drawn(_of(files["valid"], other), CHOOSING, seed),
                 "test": _of(files["test"], other),
             }
-            where = _listed(folder / f"{count}-{seed}", drawn)
+            where = _listed(folder / f"{count}-{seed}", drawn, column)
             for way, settings in WAYS.items():
                 begins = {"from_run": str(before.path), **settings} if settings else model
                 errors[way][count].append(_error(task, where, {**begins, "seed": seed, **_FEW, **few}))
@@ -142,12 +142,12 @@ def _written(folder: Path, examples: list[Image]) -> list[tuple[str, str]]:
     return found
 
 
-def _listed(folder: Path, splits: dict[str, list[tuple[str, str]]]) -> Path:
-    """A folder with a table of paths and labels for each split."""
+def _listed(folder: Path, splits: Files, column: str) -> Path:
+    """A folder with a table of examples and labels for each split."""
     folder.mkdir()
     for name, rows in splits.items():
         with (folder / f"{name}.csv").open("w", newline="", encoding="utf-8") as file:
-            csv.writer(file).writerows([("path", "label"), *rows])
+            csv.writer(file).writerows([(column, "label"), *rows])
     return folder
 
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image as Pillow
 
-from samoyed.errors import DataError
-from samoyed.recipes import spoken_transfer, transfer
+from samoyed.errors import DataError, UsageError
+from samoyed.recipes import spoken_transfer, text_transfer, transfer
 
 
 def photos(folder: Path, classes: str, count: int) -> Path:
@@ -27,7 +27,7 @@ def photos(folder: Path, classes: str, count: int) -> Path:
 def labels(table: Path) -> list[tuple[str, str]]:
     """The rows of a table of paths and labels."""
     with table.open(newline="", encoding="utf-8") as file:
-        return [(row["path"], row["label"]) for row in csv.DictReader(file)]
+        return [(row.get("path", row.get("text", "")), row["label"]) for row in csv.DictReader(file)]
 
 
 def test_the_other_classes_are_learned_from_few_labels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -94,3 +94,39 @@ def test_spoken_digits_are_divided_as_the_set_says(tmp_path: Path, monkeypatch: 
     assert outcome.measured["from the beginning, 10 labels"] == 50.0
     with pytest.raises(DataError, match="too few"):
         spoken_transfer.run(tmp_path / "out", lambda line: None, tmp_path / "out")
+
+
+def test_names_of_other_languages_are_never_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who trains on what; how well is for real names to say."""
+    draw = np.random.default_rng(0)
+    for language, letters in {"a": "abc", "b": "bcd", "c": "cde", "d": "def", "rare": "xyz"}.items():
+        names = {"".join(draw.choice(list(letters), 8)) for _ in range(90 if language != "rare" else 20)}
+        (tmp_path / f"{language}.txt").write_text("\n".join(sorted(names)) + "\n", "utf-8")
+    for name, value in (("LABELS", (2, 10)), ("_LEAST", 40), ("_MOST", {"train": 30, "valid": 4, "test": 5})):
+        monkeypatch.setattr(text_transfer, name, value)
+    monkeypatch.setattr(text_transfer, "_MODEL", {**text_transfer._MODEL, "epochs": 1, "hidden_size": 8})
+    for name, value in (("DRAWINGS", 1), ("CHOOSING", 2), ("_FEW", {**transfer._FEW, "epochs": 1})):
+        monkeypatch.setattr(transfer, name, value)
+    seen = []
+
+    def measured(task: str, data: Path, settings: dict[str, object]) -> float:
+        assert task == "text-classification"
+        parts = {name: labels(data / f"{name}.csv") for name in ("train", "valid", "test")}
+        assert {label for rows in parts.values() for _, label in rows} == {"c", "d"}
+        assert not {text for text, _ in parts["train"]} & {
+            text for name in ("valid", "test") for text, _ in parts[name]
+        }
+        assert len(parts["test"]) == 10
+        seen.append(settings.get("freeze", settings.get("depth_rate")))
+        return real(task, data, settings) if len(seen) == 2 else 50.0
+
+    real = transfer._error
+    monkeypatch.setattr(transfer, "_error", measured)
+    outcome = text_transfer.run(tmp_path / "out", lambda line: None, tmp_path)
+    assert seen == [None, 0.8, "body"] * 2
+    assert outcome.measured["from the beginning, 10 labels"] == 50.0
+    monkeypatch.setattr(text_transfer, "_LEAST", 1000)
+    with pytest.raises(DataError, match="fewer than four languages of 1000 names"):
+        text_transfer.run(tmp_path / "other", lambda line: None, tmp_path)
+    with pytest.raises(UsageError, match="not fetched"):
+        text_transfer.run(tmp_path / "other", lambda line: None, None)
