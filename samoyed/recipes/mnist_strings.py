@@ -1,7 +1,7 @@
 """Strings of handwritten digits: MNIST joined into lines, read whole, without and with a list of the codes that there are.
 
 LeCun, Bottou, Bengio & Haffner 1998 read amounts and postcodes without cutting them into digits first, and let what may stand there
-decide between readings. Here a convolutional recurrent network learns from 6,000 lines of three to seven digits, any after any, that
+decide between readings. Here a convolutional recurrent network learns from 12,000 lines of three to seven digits, any after any, that
 are cut from MNIST's training pictures. It reads 1,000 lines of five digits from MNIST's test pictures, each line one of 1,000
 invented postcodes: by the likeliest path, by a search within the list of codes, and by a search that ranks with n-grams which
 text-generation learned from that list. Digits lie at varying heights, up to six columns apart or touching.
@@ -30,11 +30,11 @@ from samoyed.samples.downloads import fetch
 from samoyed.sources import open_splits
 from samoyed.training.evaluation import evaluate
 
-expected = "at most 3 % of characters wrong read freely, and less than a quarter of these within the list of codes"
-seconds = 330
+expected = "at most 2 % of characters wrong read freely, and less than a quarter of these within the list of codes"
+seconds = 570
 
-SETTINGS: dict[str, Any] = {"height": 24, "epochs": 6, "batch_size": 32, "learning_rate": 0.003, "execution": "plain"}
-COUNTS = {"train": 6000, "valid": 200, "test": 1000}
+SETTINGS: dict[str, Any] = {"height": 24, "epochs": 6, "batch_size": 8, "learning_rate": 0.003, "execution": "plain"}
+COUNTS = {"train": 12000, "valid": 200, "test": 1000}
 _CODES, _DIGITS, _KEPT, _SIDE = 1000, 5, 5000, 28
 
 Pool = dict[str, list[NDArray[np.uint8]]]
@@ -90,7 +90,7 @@ def outcome(rates: dict[str, dict[str, Any]], out: Path) -> Outcome:
     measured = {f"{name}_{way}": _runs.number(r[name]["value"]) for way, r in rates.items() for name in ("cer", "wer")}
     alone, listed = rates["path"]["cer"]["value"], rates["list"]["cer"]["value"]
     return Outcome(
-        alone <= 3.0 and listed < alone / 4, measured, "\n".join(rows), (to_png(drawn, out / "mnist_strings.png"),)
+        alone <= 2.0 and listed < alone / 4, measured, "\n".join(rows), (to_png(drawn, out / "mnist_strings.png"),)
     )
 
 
