@@ -18,7 +18,9 @@ from tests.promises import promise, pytest_terminal_summary, times
 __all__ = ["promise", "pytest_terminal_summary", "times"]  # fixtures and a hook
 
 torch.set_num_threads(1)
-sys.dont_write_bytecode = False  # the many programs that tests start would compile the libraries' sources again and again
+sys.dont_write_bytecode = (
+    False  # the many programs that tests start would compile the libraries' sources again and again
+)
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 for _interruption in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
     if (

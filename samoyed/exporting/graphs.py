@@ -1,6 +1,6 @@
 """Each task's answer as one module: from raw numbers, as a person has them, to what the answer says, with nothing left to scale.
 
-Of pictures, clips and volumes in seen.py, of recordings in sounds.py. Legend: B batch, T time, F features, V vocabulary, S horizon.
+Of pictures, clips and volumes in seen.py, of recordings in sounds.py, of texts in texts.py. Legend: B batch, T time, F features, V vocabulary, S horizon.
 """
 
 import copy
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from samoyed.errors import UsageError
-from samoyed.exporting import seen, sounds
+from samoyed.exporting import seen, sounds, texts
 from samoyed.exporting.graph import Graph
 from samoyed.exporting.recurrent import replaced
 from samoyed.run import Run
@@ -66,6 +66,8 @@ def graph_of(run: Run) -> Graph:
         "video-tagging": seen.tagged,
         "volume-classification": seen.solids,
         "image-similarity": seen.embeddings,
+        "text-classification": texts.read,
+        "sequence-tagging": texts.tagged,
     }.get(run.config["task"])
     if made is None:
         raise UsageError(f"runs of {run.config['task']} cannot be exported yet", remedy="serve the run instead")

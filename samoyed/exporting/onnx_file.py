@@ -64,7 +64,10 @@ def _exported(run: Run, graph: Graph) -> bytes:
     """The bytes of the file. Raises UsageError, with PyTorch's reason, where the model has no ONNX form."""
     shapes = tuple(dict.fromkeys(graph.axes.get(name, {}), torch.export.Dim.DYNAMIC) or None for name in graph.names[0])
     dynamic: Any = (shapes[0], shapes[1:]) if _variadic(graph) else shapes
-    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()), _quiet(), torch.no_grad():
+    silent = io.StringIO()
+    with (
+        warnings.catch_warnings(), contextlib.redirect_stdout(silent), contextlib.redirect_stderr(silent), _quiet(), torch.no_grad(),
+    ):  # fmt: skip
         warnings.simplefilter("ignore")
         try:
             program = torch.onnx.export(
@@ -73,6 +76,8 @@ def _exported(run: Run, graph: Graph) -> bytes:
             )  # fmt: skip
         except Exception as error:
             why = str(error.__cause__ or error).strip().splitlines()[0][:200]
+            if "data-dependent" in why:
+                why = "what it computes depends on what it reads, and the graph of a file is fixed"
             name = run.config["model"]
             raise UsageError(
                 f"{name} cannot be exported: {why}", remedy="serve the run, or train another model"

@@ -47,6 +47,37 @@ for _ in range(int(sys.argv[2]) if len(sys.argv) > 2 else 100):
 print()
 """,
     ),
+    "text-classification": (
+        "python run.py TEXT: the classes of a text.",
+        """import re
+
+pattern = r"\\w+(?:['’]\\w+)*|[^\\w\\s]" if about["kind"] == "words" else r"\\S|\\s+"
+words = [" " if word.isspace() else word for word in re.findall(pattern, sys.argv[1].strip())][: about["max_length"]]
+index = {token: place for place, token in enumerate(about["tokens"])}
+places = [index.get(word.lower() if about["lower"] else word, 0) for word in words]
+given = {"tokens": np.array([places or [0]], np.int64), "lengths": np.array([len(places)], np.int64)}
+probs = session.run(None, given)[0][0]
+"""
+        + _RANKED,
+    ),
+    "sequence-tagging": (
+        "python run.py TEXT: the tag of each word and mark of a text.",
+        """import re
+from itertools import groupby
+
+def shape(word):  # what an unknown word looks like: XxXx-r
+    runs = "".join(k for k, _ in groupby("X" if c.isupper() else "x" if c.isalpha() else "0" if c.isdigit() else c for c in word[:40]))
+    return "\ufffd" + runs[:12] + (f"-{word[-1].lower()}" if word[-1].isalpha() else "")
+
+words = re.findall(r"\\w+(?:['’]\\w+)*|[^\\w\\s]", sys.argv[1])[: about["max_length"]]
+index = {token: place for place, token in enumerate(about["tokens"])}
+told = [w if not about["shapes"] or (w.lower() if about["lower"] else w) in index else shape(w) for w in words]
+places = [index.get(w.lower() if about["lower"] else w, 0) for w in told]
+probs = session.run(None, {"tokens": np.array([places], np.int64), "lengths": np.array([len(places)], np.int64)})[0][0]
+for word, row in zip(words, probs):
+    print(f"{word}\\t{about['tags'][row.argmax()]}\\t{row.max():.6f}")
+""",
+    ),
     "audio-classification": (
         "python run.py RECORDING.wav: the classes of a recording, 16 bits, at the rate that model.json names.",
         """import wave

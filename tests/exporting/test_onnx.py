@@ -18,6 +18,7 @@ import torch
 import samoyed
 from samoyed import catalog, samples
 from samoyed.errors import UsageError
+from samoyed.examples import Text
 from samoyed.layers import recurrence
 from samoyed.run import Run
 
@@ -37,6 +38,8 @@ SIGNALS = [
     ("audio-classification", "gru"), ("audio-classification", "rnn"), ("video-classification", "conv_3d"),
     ("video-classification", "lrcn"), ("video-classification", "frame_conv"), ("video-tagging", "lrcn"),
     ("video-tagging", "conv_3d"), ("video-tagging", "frame_conv"), ("volume-classification", "conv_3d"), ("image-similarity", "lenet"),
+    *(("text-classification", model) for model in ("text_cnn", "bag_of_words", "fasttext", "char_cnn", "lstm")),
+    ("sequence-tagging", "window_mlp"), ("sequence-tagging", "lstm"),
 ]  # fmt: skip
 PAIRS = [
     (task, model)
@@ -58,7 +61,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str], Ru
                 patch.setattr(catalog.task(task).load(), "pictures", lambda *given: [])
                 examples, about = samples.load(catalog.task(task).load().sample)
                 few = [replace(e, text=e.text[:4000]) if hasattr(e, "text") else e for e in examples[:150]]
-                patch.setattr(samples, "load", lambda name: (few[:1] if hasattr(few[0], "text") else few, about))
+                patch.setattr(samples, "load", lambda name: (few[:1] if isinstance(few[0], Text) else few, about))
                 out = tmp_path_factory.mktemp("exported") / "run"
                 made[task, model] = samoyed.train(task, model=model, out=out, quiet=True, max_steps=2, **given)
         return made[task, model]
@@ -201,3 +204,54 @@ def test_the_scripts_hear_and_see_what_the_run_does(trained: Callable[[str, str]
     (pair,) = run.task.verified(run.task.answers(run.model, pictures))  # type: ignore[attr-defined]
     assert float(likeness) == pytest.approx(pair["likeness"], abs=1e-5)
     assert same.strip() == ("the same" if pair["same"] else "different")
+
+
+@pytest.mark.parametrize("tokens", ["words", "characters"])
+def test_the_script_reads_texts_as_the_run_does(tokens: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = samples.load
+    monkeypatch.setattr(samples, "load", lambda name: (whole(name)[0][:150], whole(name)[1]))
+    how: dict[str, Any] = {"tokens": tokens, "max_length": 40, "model": "bag_of_words", "max_steps": 20, "quiet": True}
+    run = samoyed.train("text-classification", out=tmp_path / "run", **how)
+    export(run, tmp_path / "file")
+    for text in (
+        "Return the mailbox\u2019s  list of messages,\n isn't it? \u00c9t\u00e9 " + "and so on " * 20,
+        " x",
+        "\u4f60\u597d!",
+    ):
+        name, share = script(tmp_path / "file", text).splitlines()[0].split("\t")
+        answer = run.predict(text)
+        assert (name, float(share)) == (answer["label"], pytest.approx(answer["probs"][name], abs=1e-5))
+
+
+def test_the_script_tags_words_as_the_run_does(trained: Callable[[str, str], Run], tmp_path: Path) -> None:
+    run = trained("sequence-tagging", "lstm")
+    export(run, tmp_path / "file")
+    text = "The ConfigParser isn't in max_length 3, said Ms. O'Brien-Smith's XYZ9z of Qwxz."
+    rows = [line.split("\t") for line in script(tmp_path / "file", text).splitlines()]
+    expected = run.predict(text)["tags"]
+    assert [row[:2] for row in rows] == [[word, tag] for word, tag, _ in expected]
+    assert [float(row[2]) for row in rows] == pytest.approx([p for *_, p in expected], abs=2e-6)
+
+
+@pytest.mark.parametrize(
+    ("task", "model", "why"),
+    [
+        ("text-classification", "hierarchical_attention", "what it computes depends on what it reads"),
+        ("sequence-tagging", "bilstm_crf", "chooses the tags of a text together"),
+        ("translation", "seq2seq", "runs of translation cannot be exported yet"),
+    ],
+)
+def test_what_has_no_graph_says_why(
+    task: str,
+    model: str,
+    why: str,
+    trained: Callable[[str, str], Run],
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    run = trained(task, model)
+    capfd.readouterr()
+    with pytest.raises(UsageError, match=why):
+        export(run, tmp_path)
+    assert capfd.readouterr() == ("", "")
+    assert not any(tmp_path.iterdir())
