@@ -73,15 +73,15 @@ uvicorn.run(app, host="127.0.0.1", port=int(sys.argv[1]), log_level="error", lif
 """
 
 
-def questions_for(run: Any, most: int = 256) -> list[Question]:
+def questions_for(run: Any, most: int = 256, options: dict[str, Any] | None = None) -> list[Question]:
     """What clients ask a run, from the sample of its task, with the answer to each alone. Exits where the task is not known here."""
     from samoyed import received, samples
 
     if run.task.example in _FILES:
         return _files(run, samples, most)
-    asked = [(value, {}) for value in _values(run, samples, most)]
-    if run.config["task"] == "text-generation":
-        asked = [(value, _CONTINUED) for value, _ in asked]
+    if options is None:
+        options = _CONTINUED if run.config["task"] == "text-generation" else {}
+    asked = [(value, options) for value in _values(run, samples, most)]
     made = []
     for value, options in asked:
         answer = run.task.answer(run.model, received.of_json(run.task, value), **options)
@@ -255,7 +255,7 @@ def measure(run: Path, given: argparse.Namespace) -> None:
     import samoyed
 
     opened = samoyed.load(run)
-    questions = questions_for(opened)
+    questions = questions_for(opened, options=given.options)
     print(
         f"\n{opened.config['task']}, {opened.config['model']}, {opened.parameters:,} parameters, batches of at most {given.batch}"
     )
@@ -293,6 +293,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=4.0)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--batch", type=int, default=64)
+    parser.add_argument("--options", type=json.loads, help='of each question, as JSON, such as {"weights": false}')
     parser.add_argument("--clients", type=int, nargs="+", default=[1, 64, 256])
     given = parser.parse_args()
     for run in given.runs:

@@ -43,7 +43,21 @@ def costs(found: Comparison) -> list[list[str]]:
 
 def settings(found: Comparison) -> list[list[str]]:
     """The settings that are not alike."""
-    return [[name, *values] for name, values in found.settings.items()]
+    return [[name, *map(_brief, values)] for name, values in found.settings.items()]
+
+
+def _brief(value: str) -> str:
+    """A setting in a cell: of a number with many digits, as a search draws them, the first four.
+
+    >>> _brief("0.1473211953271639"), _brief("32"), _brief("0.0001"), _brief("relu")
+    ('0.1473', '32', '0.0001', 'relu')
+    """
+    if len(value) < 8:
+        return value
+    try:
+        return f"{float(value):.4g}" if "." in value else value
+    except ValueError:
+        return value
 
 
 def against(difference: Difference | None) -> str:

@@ -32,21 +32,27 @@ def history(tried: Sequence[Tried], better: str, watch: str) -> Picture:
     first = next((t for t in whole if t.number == 0), None)
     if first is not None:
         axes.axhline(first.value, color=COLOURS[2], linestyle=":", linewidth=1.3, label="the defaults")
-    values = sorted(t.value for t in whole)
-    if len(values) > 4:  # a trial that went far astray must not flatten the others
-        low, high = values[0], values[-1]
-        if better == "lower":
-            high = min(
-                max(t.value for t in tried), values[len(values) // 2] + 4 * (values[len(values) // 2] - low) + 1e-9
-            )
-        room = 0.05 * (high - low) or 1e-3
-        axes.set_ylim(low - room, high + room)
+    _near(axes, tried, better)
     axes.set_xlabel("trial")
     axes.set_ylabel(f"{watch}, validation")
     axes.legend(fontsize=8, ncols=4, loc="lower left", bbox_to_anchor=(0, 1))
     return Picture(
         "history", "How the search went", "Trial 0 has the defaults. Far-off trials lie beyond the upper edge.", drawn
     )
+
+
+def _near(axes: Any, tried: Sequence[Tried], better: str) -> None:
+    """Lets no trial that went far astray flatten the others; the defaults stay in sight."""
+    values = sorted(t.value for t in tried if t.state == "whole")
+    if len(values) <= 4:
+        return
+    low, high = values[0], values[-1]
+    if better == "lower":
+        middle = values[len(values) // 2]
+        shown = [t.value for t in tried if t.number == 0] + [middle + 4 * (middle - low) + 1e-9]
+        high = min(max(t.value for t in tried), max(shown))
+    room = 0.05 * (high - low) or 1e-3
+    axes.set_ylim(low - room, high + room)
 
 
 def importance(shares: dict[str, float]) -> Picture:
@@ -61,7 +67,9 @@ def importance(shares: dict[str, float]) -> Picture:
     return Picture("importance", "Which settings mattered", caption, drawn)
 
 
-def slices(tried: Sequence[Tried], names: Sequence[str], logarithmic: set[str], watch: str) -> Picture:
+def slices(
+    tried: Sequence[Tried], names: Sequence[str], logarithmic: set[str], watch: str, better: str = "lower"
+) -> Picture:
     """The figure against each setting."""
     columns = min(3, len(names))
     rows = -(-len(names) // columns)
@@ -77,13 +85,22 @@ def slices(tried: Sequence[Tried], names: Sequence[str], logarithmic: set[str], 
             markersize=4,
             alpha=0.7,
         )
-        if name in logarithmic:
+        given = [_shown(t.params[name]) for t in some]
+        if name in logarithmic and given:
             at.set_xscale("log")
+            ends = sorted({float(f"{v:.2g}") for v in (min(given), (min(given) * max(given)) ** 0.5, max(given))})
+            at.set_xticks(ends, [f"{v:.2g}" if v < 1 else f"{v:g}" for v in ends])
+            at.set_xticks([], minor=True)
+        elif any(isinstance(v, str) for v in given):
+            at.margins(x=0.35)
+            at.tick_params(axis="x", labelsize=7.5)
         at.set_xlabel(name)
     for at in axes[len(names) :]:
         at.set_visible(False)
+    _near(axes[0], tried, better)
     drawn.supylabel(watch, fontsize=9.5)
-    return Picture("slices", "Where the good ones lie", "Each point is a whole trial.", drawn)
+    caption = "Each point is a whole trial. Far-off trials lie beyond the upper edge."
+    return Picture("slices", "Where the good ones lie", caption, drawn)
 
 
 def _shown(value: Any) -> Any:

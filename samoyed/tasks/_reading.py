@@ -28,10 +28,18 @@ def weights_of(model: nn.Module, tokens: Tensor, answer: int) -> tuple[Tensor, s
     return (found[0].cpu(), "attention") if found is not None else (occlusion(model, tokens, answer).cpu(), "occlusion")
 
 
-def weights_of_each(
-    model: nn.Module, tokens: Sequence[Tensor], answers: Sequence[int], whole: Tensor
-) -> list[tuple[Tensor, str]]:
-    """`weights_of` each of several texts [T], whose log-probabilities of the classes are `whole` [N, K]."""
+def log_probs_of(model: nn.Module, tokens: Tensor, lengths: Tensor, classes: int) -> Tensor:
+    """log p of the classes for tokens [N, T] of so many `lengths` [N], those of like length computed together: [N, K]."""
+    found = torch.empty(len(tokens), classes, device=tokens.device)
+    for some in alike(lengths):
+        batch = tokens[some, : int(lengths[some].max())]
+        found[some] = full(model(batch, lengths[some])).log_softmax(-1)
+    return found
+
+
+def weights_of_each(model: nn.Module, tokens: Sequence[Tensor], whole: Tensor) -> list[tuple[Tensor, str]]:
+    """`weights_of` each of several texts [T] in its likeliest class: log p of the classes of each is `whole` [N, K]."""
+    answers = whole.argmax(-1).tolist()
     attention: Any = getattr(model, "attention", None)
     if attention is None:
         return [(found.cpu(), "occlusion") for found in occlusions(model, tokens, answers, whole)]

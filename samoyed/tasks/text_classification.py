@@ -10,7 +10,6 @@ import torch
 from annotated_types import MinLen
 from torch import Tensor, nn
 
-from samoyed.batching import alike
 from samoyed.errors import DataError, printable
 from samoyed.examples import LabelledText
 from samoyed.features.lexicon import Lexicon, split
@@ -21,7 +20,7 @@ from samoyed.sources import Source
 from samoyed.splitting import stratified
 from samoyed.stored import Stored
 from samoyed.tasks import Metric, Picture, Split, Task, _why
-from samoyed.tasks._reading import shaded_texts, strongest_phrases, weights_of_each
+from samoyed.tasks._reading import log_probs_of, shaded_texts, strongest_phrases, weights_of_each
 from samoyed.tasks._texts import batches, begin_with, given_text, padded, phrases_of
 
 _ENDS = (".", "!", "?", "。", "！", "？", "…")
@@ -242,33 +241,34 @@ class TextClassification(Task[LabelledText, Texts]):
     def read(self, raw: Any) -> LabelledText:
         return raw if isinstance(raw, LabelledText) else LabelledText(given_text(raw)[0], None, given_text(raw)[1])
 
-    def answer(self, model: nn.Module, example: LabelledText) -> dict[str, Any]:
-        """The class of a text, the probability of each, and the weights of its tokens in the answer."""
-        return self.answers(model, [example])[0]
+    def answer(self, model: nn.Module, example: LabelledText, *, weights: bool = True) -> dict[str, Any]:
+        """The class of a text, the probability of each, and the weights of its tokens in the answer, which cost most of its time."""
+        return self.answers(model, [example], weights=weights)[0]
 
-    def answers(self, model: nn.Module, examples: Sequence[LabelledText], **options: Any) -> list[dict[str, Any]]:
+    def answers(
+        self, model: nn.Module, examples: Sequence[LabelledText], *, weights: bool = True, **options: Any
+    ) -> list[dict[str, Any]]:
         tokens = [self.split_up(e.text) for e in examples]
         rows, lengths = (t.to(self.device).long() for t in padded([self.lexicon.encode(some) for some in tokens]))
         model.eval()
-        log_probs = torch.empty(len(rows), len(self.classes), device=self.device)
-        for some in alike(lengths):
-            batch = rows[some, : int(lengths[some].max())]
-            log_probs[some] = full(model(batch, lengths[some])).log_softmax(-1)
-        said = log_probs.argmax(-1).tolist()
-        texts = [row[:length] for row, length in zip(rows, lengths.tolist(), strict=True)]
-        weighed, made = weights_of_each(model, texts, said, log_probs), []
-        for i, (probs, (weights, kind)) in enumerate(zip(log_probs.exp().tolist(), weighed, strict=True)):
+        log_probs = log_probs_of(model, rows, lengths, len(self.classes))
+        made: list[dict[str, Any]] = []
+        for example, probs in zip(examples, log_probs.exp().tolist(), strict=True):
             ranked = sorted(zip(self.classes, probs, strict=True), key=lambda pair: -pair[1])
-            pairs = [[token, round(weight, 5)] for token, weight in zip(tokens[i], weights.tolist(), strict=False)]
-            facts = {"input": examples[i].text, "label": ranked[0][0], "probs": dict(ranked)}
-            made.append({**facts, "weights": pairs, "weights by": kind})
+            made.append({"input": example.text, "label": ranked[0][0], "probs": dict(ranked)})
+        if weights:
+            texts = [row[:length] for row, length in zip(rows, lengths.tolist(), strict=True)]
+            weighed = zip(tokens, weights_of_each(model, texts, log_probs), strict=True)
+            for one, (words, (values, kind)) in zip(made, weighed, strict=True):
+                pairs = [[word, round(value, 5)] for word, value in zip(words, values.tolist(), strict=False)]
+                one |= {"weights": pairs, "weights by": kind}
         return made
 
     def say(self, answer: dict[str, Any]) -> str:
         first = [f"{name} {p:.1%}" for name, p in list(answer["probs"].items())[:3]]
         text = " ".join(answer["input"].split())
         said = f"{text if len(text) <= 60 else f'{text[:57]}...'}: {answer['label']}  ({', '.join(first)})"
-        strongest = sorted(answer["weights"], key=lambda pair: -pair[1])[:5]
+        strongest = sorted(answer.get("weights", []), key=lambda pair: -pair[1])[:5]
         listed = ", ".join(f"{token} {weight:.2f}" for token, weight in strongest if weight > 0)
         return printable(f"{said}  by {answer['weights by']}: {listed}" if listed else said)
 

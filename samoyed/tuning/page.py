@@ -98,7 +98,7 @@ def write(search: Search, run: Any | None, found: dict[str, Any]) -> Path:
         names = list(found["importance"]) or list(dict.fromkeys(name for t in keep for name in t.params))
         logarithmic = {one.name for parts in search.ranges.values() for one in parts if one.logarithmic}
         if len(keep) > 2 and names:
-            drawn.append(slices(keep, names[:6], logarithmic, watch))
+            drawn.append(slices(keep, names[:6], logarithmic, watch, search.better))
     return write_tuning(search.folder, written, drawn)
 
 

@@ -86,6 +86,9 @@ def test_texts_are_classified_together_as_alone(name: str) -> None:
             assert found["probs"] == pytest.approx(alone["probs"], abs=1e-5)
             assert [word for word, _ in found["weights"]] == example.text.split()
             assert [w for _, w in found["weights"]] == pytest.approx([w for _, w in alone["weights"]], abs=3e-5)
+        for found, bare in zip(task.answers(model, given), task.answers(model, given, weights=False), strict=True):
+            assert bare == {name: found[name] for name in ("input", "label", "probs")}
+            assert task.say(bare).startswith(" ".join(found["input"].split())[:57])
 
 
 def test_balanced_classes_weigh_alike() -> None:
