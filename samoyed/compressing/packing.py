@@ -8,8 +8,8 @@ A tensor is in one of these forms:
     exact    as it is, its bytes by significance under zlib
     half     a float32 tensor rounded to float16
     coded    values that are 0, or one of few: the distances between those that are not 0, and what they are, both in Huffman's
-             code (Han, Mao & Dally 2015). What they are: the number of a level, the levels being float16, or int8 times one
-             scale; or an int8 by itself times its row's scale; or the float32 itself
+             code (Han, Mao & Dally 2015). What they are: the number of a level, the levels being float16 (float32
+             where these are too large for it), or int8 times one scale; or an int8 by itself times its row's scale; or the float32 itself
 
 Reading gives what was written to the last bit, raises ValueError for anything else, and executes nothing.
 """
@@ -29,6 +29,7 @@ from samoyed.compressing import huffman
 NAME = "model.packed"
 _MAGIC = b"samoyed\x01"
 _LARGEST_HEADER = 2**26
+_MOST_OF_HALF = 65_000  # above it float16 has no number left
 _FAR = 255  # a distance of so much, and nothing there
 _TYPES = {str(kind).removeprefix("torch."): kind for kind in (
     torch.float64, torch.float32, torch.float16, torch.bfloat16, torch.int64, torch.int32, torch.int16, torch.int8,
@@ -59,7 +60,7 @@ def pack(tensors: dict[str, Tensor], coded: dict[str, How], half: set[str] = fro
         value = tensor.detach().cpu().contiguous()
         if name in coded and value.dtype == torch.float32 and value.numel():
             more, made = _code(value.numpy(), coded[name])
-        elif name in half and value.dtype == torch.float32 and bool((value.abs() < 65_000).all()):
+        elif name in half and value.dtype == torch.float32 and bool((value.abs() < _MOST_OF_HALF).all()):
             more, made = {"form": "half"}, [_plain(value.half())]
         else:
             more, made = {"form": "exact", "type": str(value.dtype).removeprefix("torch.")}, [_plain(value)]
@@ -198,7 +199,9 @@ def _code(value: NDArray[np.float32], how: How) -> tuple[dict[str, Any], list[by
             steps, scale = levels_as_int8(levels)
             kinds += [steps.tobytes(), scale.tobytes()]
         else:
-            kinds.append(_plain(torch.from_numpy(levels).half()))
+            wide = bool((np.abs(levels) >= _MOST_OF_HALF).any())
+            facts |= {"wide": True} if wide else {}
+            kinds.append(_plain(torch.from_numpy(levels).to(torch.float32 if wide else torch.float16)))
         facts["symbols"], stream = _coded(symbols.reshape(-1).astype(np.uint8))
     elif how.int8:
         facts["symbols"], stream = _coded((used.astype(np.int16) + 127).astype(np.uint8))
@@ -219,7 +222,8 @@ def _decode(facts: dict[str, Any], shape: tuple[int, ...], streams: list[bytes])
         steps, scale = np.frombuffer(rest.pop(0), np.int8), np.frombuffer(rest.pop(0), np.float32)
         levels = steps.astype(np.float32) * scale[0]
     elif "levels" in facts:
-        levels = _read(rest.pop(0), torch.float16, (int(facts["levels"]),)).float().numpy()
+        kind = torch.float32 if facts.get("wide") else torch.float16
+        levels = _read(rest.pop(0), kind, (int(facts["levels"]),)).float().numpy()
     elif facts.get("int8"):
         scales = _read(rest.pop(0), torch.float32, (shape[0],)).numpy()
     if levels is None and scales is None:
@@ -242,7 +246,8 @@ def _decode(facts: dict[str, Any], shape: tuple[int, ...], streams: list[bytes])
 def rows_as_int8(value: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
     """value [R, ...] -> whole numbers from -127 to 127 [R, ...] and each row's scale [R], whose product is nearest to it."""
     largest = np.abs(value.reshape(len(value), -1)).max(axis=1)
-    scales = np.where(largest > 0, largest / 127, 1).astype(np.float32)
+    scales = (largest / 127).astype(np.float32)
+    scales = np.where(scales > 0, scales, np.float32(1))
     whole = np.rint(value / scales.reshape(-1, *[1] * (value.ndim - 1)))
     return np.clip(whole, -127, 127).astype(np.int8), scales
 
@@ -250,7 +255,8 @@ def rows_as_int8(value: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[
 def levels_as_int8(levels: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
     """levels [K] -> whole numbers from -127 to 127 [K] and one scale [1]."""
     largest = float(np.abs(levels).max(initial=0))
-    scale = np.array([largest / 127 if largest > 0 else 1], np.float32)
+    scale = np.array([largest / 127], np.float32)
+    scale = np.where(scale > 0, scale, np.float32(1))
     return np.clip(np.rint(levels / scale), -127, 127).astype(np.int8), scale
 
 

@@ -86,6 +86,19 @@ def test_levels_are_rounded_to_half_precision() -> None:
     assert torch.equal(back, given.half().float())
 
 
+@pytest.mark.parametrize("int8", [False, True])
+def test_levels_beyond_half_precision_stay_finite(int8: bool) -> None:
+    weight = torch.tensor([[-70_000.0, 0.0, 123.25], [70_000.0, 123.25, 0.0]])
+    found = unpack(pack({"w": weight}, {"w": How(few=True, int8=int8)}))["w"]
+    assert torch.allclose(found, weight, atol=300 if int8 else 0)
+
+
+def test_numbers_too_small_for_a_scale_become_0() -> None:
+    tiny = torch.full((3, 4), 1e-44)
+    for how in (How(int8=True), How(few=True, int8=True)):
+        assert unpack(pack({"w": tiny}, {"w": how}))["w"].abs().max() < 1e-43
+
+
 def test_other_tensors_are_kept_exactly_or_in_half() -> None:
     given = {
         "a": torch.arange(7), "b": torch.tensor(3.25, dtype=torch.float64), "c": torch.tensor([True, False]),
