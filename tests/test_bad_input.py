@@ -104,7 +104,7 @@ def test_surnames_are_no_series(command: Command, surnames: dict[str, Path]) -> 
         ),
         (["train", "image-classification", "out=here"], "out is no setting; write --out DIR"),
         (["train", "image-classification", ""], "DATA '' can be no path: it is empty; give a file or a folder"),
-        (["describe", "lennet"], "there is no task or model called 'lennet'; did you mean lenet?"),
+        (["describe", "lennet"], "there is no task, model or run called 'lennet'; did you mean lenet?"),
     ],
 )
 def test_the_command_is_wrong(command: Command, words: list[str], said: str) -> None:

@@ -16,7 +16,9 @@ def _bare(kind: type[T]) -> type[T]:
     """`kind` with the functions themselves as its methods."""
     step = inspect.unwrap(kind.step)
     methods = {name: inspect.unwrap(getattr(kind, name)) for name in _WRAPPED}
-    return type(kind.__name__, (kind,), {**methods, "step": torch.no_grad()(step), "__doc__": kind.__doc__})
+    return type(
+        kind.__name__, (kind,), {**methods, "step": torch.no_grad()(step), "__doc__": f"torch.optim.{kind.__name__}."}
+    )
 
 
 _WRAPPED = ("add_param_group", "zero_grad", "state_dict", "load_state_dict")
