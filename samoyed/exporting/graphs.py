@@ -1,6 +1,7 @@
 """Each task's answer as one module: from raw numbers, as a person has them, to what the answer says, with nothing left to scale.
 
-Of pictures, clips and volumes in seen.py, of recordings in sounds.py, of texts in texts.py. Legend: B batch, T time, F features, V vocabulary, S horizon.
+Of pictures, clips and volumes in seen.py, of recordings in sounds.py, of texts in texts.py, of what is
+written down in transcribed.py. Legend: B batch, T time, F features, V vocabulary, S horizon.
 """
 
 import copy
@@ -10,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from samoyed.errors import UsageError
-from samoyed.exporting import seen, sounds, texts
+from samoyed.exporting import seen, sounds, texts, transcribed
 from samoyed.exporting.graph import Graph
 from samoyed.exporting.recurrent import replaced
 from samoyed.run import Run
@@ -68,6 +69,8 @@ def graph_of(run: Run) -> Graph:
         "image-similarity": seen.embeddings,
         "text-classification": texts.read,
         "sequence-tagging": texts.tagged,
+        "automatic-speech-recognition": transcribed.spoken,
+        "text-line-recognition": transcribed.written,
     }.get(run.config["task"])
     if made is None:
         raise UsageError(f"runs of {run.config['task']} cannot be exported yet", remedy="serve the run instead")

@@ -16,6 +16,38 @@ _RANKED = """for place in probs.argsort()[::-1][:5]:
     print(f"{about['classes'][place]}\\t{probs[place]:.6f}")
 """
 
+_WAVE = """import wave
+
+with wave.open(sys.argv[1]) as file:
+    rate, channels = file.getframerate(), file.getnchannels()
+    if file.getsampwidth() != 2 or rate != about["rate"]:
+        sys.exit(f"give a WAV of 16 bits and {about['rate']} samples a second")
+    samples = np.frombuffer(file.readframes(file.getnframes()), "<i2").reshape(-1, channels).mean(1)
+"""
+
+_BANDS = """window, shift = int(0.025 * rate), int(0.010 * rate)  # from here on as Kaldi's compute-fbank-feats does it
+samples = np.pad(samples, (0, max(0, window + 1 - len(samples))))
+starts = np.arange((len(samples) + shift // 2) // shift) * shift + shift // 2 - window // 2
+places = np.abs(starts[:, None] + np.arange(window) + 0.5) - 0.5  # mirrored at both ends
+places = np.where(places < len(samples), places, 2 * len(samples) - 1 - places).astype(int)
+frames = samples[places] - samples[places].mean(1, keepdims=True)
+frames -= 0.97 * np.concatenate([frames[:, :1], frames[:, :-1]], 1)
+frames *= (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(window) / (window - 1))) ** 0.85
+size = 1 << (window - 1).bit_length()
+power = np.abs(np.fft.rfft(frames, size)[:, :-1]) ** 2
+mel = lambda hertz: 1127 * np.log(1 + hertz / 700)
+edges = np.linspace(mel(20), mel(rate / 2), about["bands"] + 2)[:, None]
+bins = mel(np.arange(size // 2) * rate / size)
+rising, falling = (bins - edges[:-2]) / np.diff(edges[:-1], axis=0), (edges[2:] - bins) / np.diff(edges[1:], axis=0)
+energies = power @ np.maximum(0, np.minimum(rising, falling)).T
+logs = np.log(np.maximum(energies, np.finfo(np.float32).eps)).astype(np.float32)
+"""
+
+_READ = """best = log_probs[: int(steps[0])].argmax(-1)  # of each step; repeats are merged, blanks (0) removed
+read = [best[i] for i in range(len(best)) if best[i] and (i == 0 or best[i] != best[i - 1])]
+print("".join(about["tokens"][symbol - 1] for symbol in read))
+"""
+
 _SCRIPTS = {
     "image-classification": (
         "python run.py PICTURE.npy: the classes of a picture, uint8 [height, width] or [height, width, 3] of the right size.",
@@ -80,35 +112,36 @@ for word, row in zip(words, probs):
     ),
     "audio-classification": (
         "python run.py RECORDING.wav: the classes of a recording, 16 bits, at the rate that model.json names.",
-        """import wave
-
-with wave.open(sys.argv[1]) as file:
-    rate, channels = file.getframerate(), file.getnchannels()
-    if file.getsampwidth() != 2 or rate != about["rate"]:
-        sys.exit(f"give a WAV of 16 bits and {about['rate']} samples a second")
-    samples = np.frombuffer(file.readframes(file.getnframes()), "<i2").reshape(-1, channels).mean(1)
-most = int(about["max_seconds"] * rate)
+        _WAVE
+        + """most = int(about["max_seconds"] * rate)
 begin = max(0, (len(samples) - most) // 2)
 samples = samples[begin : begin + most]
-window, shift = int(0.025 * rate), int(0.010 * rate)  # from here on as Kaldi's compute-fbank-feats does it
-samples = np.pad(samples, (0, max(0, window + 1 - len(samples))))
-starts = np.arange((len(samples) + shift // 2) // shift) * shift + shift // 2 - window // 2
-places = np.abs(starts[:, None] + np.arange(window) + 0.5) - 0.5  # mirrored at both ends
-places = np.where(places < len(samples), places, 2 * len(samples) - 1 - places).astype(int)
-frames = samples[places] - samples[places].mean(1, keepdims=True)
-frames -= 0.97 * np.concatenate([frames[:, :1], frames[:, :-1]], 1)
-frames *= (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(window) / (window - 1))) ** 0.85
-size = 1 << (window - 1).bit_length()
-power = np.abs(np.fft.rfft(frames, size)[:, :-1]) ** 2
-mel = lambda hertz: 1127 * np.log(1 + hertz / 700)
-edges = np.linspace(mel(20), mel(rate / 2), about["bands"] + 2)[:, None]
-bins = mel(np.arange(size // 2) * rate / size)
-rising, falling = (bins - edges[:-2]) / np.diff(edges[:-1], axis=0), (edges[2:] - bins) / np.diff(edges[1:], axis=0)
-energies = power @ np.maximum(0, np.minimum(rising, falling)).T
-logs = np.log(np.maximum(energies, np.finfo(np.float32).eps)).astype(np.float32)
-probs = session.run(None, {"frames": logs[None], "lengths": np.array([len(logs)], np.int64)})[0][0]
+"""
+        + _BANDS
+        + """probs = session.run(None, {"frames": logs[None], "lengths": np.array([len(logs)], np.int64)})[0][0]
 """
         + _RANKED,
+    ),
+    "automatic-speech-recognition": (
+        "python run.py RECORDING.wav: what is said in a recording, 16 bits, at the rate that model.json names.",
+        _WAVE
+        + _BANDS
+        + """rest = np.tile(np.float32(about["mean"]), (-len(logs) % about["stack"], 1))
+frames = np.concatenate([logs, rest]).reshape(1, -1, about["stack"] * about["bands"])
+(log_probs,), steps = session.run(None, {"frames": frames, "lengths": np.array([frames.shape[1]], np.int64)})
+"""
+        + _READ,
+    ),
+    "text-line-recognition": (
+        "python run.py LINE.npy: what is written in a line, grey uint8 [height, width] of the height that model.json names.",
+        """line = np.load(sys.argv[1])
+if line.shape[0] != about["height"]:
+    sys.exit(f"give a line of {about['height']} rows")
+line = 255 - line if np.median(line) > 127 else line
+given = {"lines": line[None].astype(np.uint8), "lengths": np.array([line.shape[1]], np.int64)}
+(log_probs,), steps = session.run(None, given)
+"""
+        + _READ,
     ),
     "video-classification": (
         "python run.py CLIP.npy: the classes of a clip, uint8 [frames, height, width] or [frames, height, width, 3] of the right size.",

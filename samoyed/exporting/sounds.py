@@ -51,7 +51,8 @@ def heard(run: Run, model: nn.Module) -> Graph:
     }
 
     def reference(inputs: list[Tensor]) -> list[Tensor]:
-        given = (inputs[0].double() - torch.tensor(bank.mean).double()) / torch.tensor(bank.deviation).double()
+        mean, deviation = (torch.tensor(part, dtype=torch.float64) for part in (bank.mean, bank.deviation))
+        given = (inputs[0].double() - mean) / deviation
         rows = Sounds(given.float().half(), inputs[1], torch.zeros_like(inputs[1]))
         return [task.log_probs(run.model, rows).exp()]
 

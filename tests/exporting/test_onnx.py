@@ -19,6 +19,7 @@ import samoyed
 from samoyed import catalog, samples
 from samoyed.errors import UsageError
 from samoyed.examples import Text
+from samoyed.features import lines
 from samoyed.layers import recurrence
 from samoyed.run import Run
 
@@ -39,7 +40,8 @@ SIGNALS = [
     ("video-classification", "lrcn"), ("video-classification", "frame_conv"), ("video-tagging", "lrcn"),
     ("video-tagging", "conv_3d"), ("video-tagging", "frame_conv"), ("volume-classification", "conv_3d"), ("image-similarity", "lenet"),
     *(("text-classification", model) for model in ("text_cnn", "bag_of_words", "fasttext", "char_cnn", "lstm")),
-    ("sequence-tagging", "window_mlp"), ("sequence-tagging", "lstm"),
+    ("sequence-tagging", "window_mlp"), ("sequence-tagging", "lstm"), ("automatic-speech-recognition", "tdnn"),
+    ("automatic-speech-recognition", "bilstm_ctc"), ("automatic-speech-recognition", "resnet_ctc"), ("text-line-recognition", "crnn"),
 ]  # fmt: skip
 PAIRS = [
     (task, model)
@@ -233,11 +235,39 @@ def test_the_script_tags_words_as_the_run_does(trained: Callable[[str, str], Run
     assert [float(row[2]) for row in rows] == pytest.approx([p for *_, p in expected], abs=2e-6)
 
 
+def test_the_scripts_write_down_what_the_run_does(trained: Callable[[str, str], Run], tmp_path: Path) -> None:
+    run = garrulous(trained("automatic-speech-recognition", "resnet_ctc"))
+    export(run, tmp_path / "speech")
+    said = samples.load("synthetic_speech")[0][0]
+    with wave.open(str(tmp_path / "said.wav"), "wb") as file:
+        file.setparams((1, 2, said.rate, 0, "NONE", ""))
+        file.writeframes((said.samples * 32767).astype("<i2").tobytes())
+    text = run.predict(tmp_path / "said.wav")["text"]
+    assert len(text) > 3
+    assert script(tmp_path / "speech", tmp_path / "said.wav") == text + "\n"
+
+    run = garrulous(trained("text-line-recognition", "crnn"))
+    export(run, tmp_path / "lines")
+    for place, line in enumerate(samples.load(run.task.sample)[0][:3]):
+        grey = lines.line(line.pixels, run.task.height)
+        np.save(tmp_path / "line.npy", 255 - grey if place else grey)
+        text = run.predict(line)["text"]
+        assert text
+        assert script(tmp_path / "lines", tmp_path / "line.npy") == text + "\n"
+
+
+def garrulous(run: Run) -> Run:
+    """A network that has hardly learned says nothing but blanks; one whose blanks are forbidden says something."""
+    run.model.output.bias.data[0] = -30.0
+    return run
+
+
 @pytest.mark.parametrize(
     ("task", "model", "why"),
     [
         ("text-classification", "hierarchical_attention", "what it computes depends on what it reads"),
         ("sequence-tagging", "bilstm_crf", "chooses the tags of a text together"),
+        ("automatic-speech-recognition", "las", "it spells by a search"),
         ("translation", "seq2seq", "runs of translation cannot be exported yet"),
     ],
 )
