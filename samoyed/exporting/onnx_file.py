@@ -1,6 +1,7 @@
 """The ONNX file of a run: standard operators, any batch, checked in onnxruntime against the run before it is handed over."""
 
 import contextlib
+import importlib
 import importlib.util
 import inspect
 import io
@@ -62,6 +63,9 @@ def _written(run: Run, folder: Path, int8: bool) -> dict[str, Any]:
 
 def _exported(run: Run, graph: Graph) -> bytes:
     """The bytes of the file. Raises UsageError, with PyTorch's reason, where the model has no ONNX form."""
+    importlib.import_module(
+        "torch._dynamo"
+    )  # here an interruption is one; amid the export torch takes it for a missing module
     shapes = tuple(dict.fromkeys(graph.axes.get(name, {}), torch.export.Dim.DYNAMIC) or None for name in graph.names[0])
     dynamic: Any = (shapes[0], shapes[1:]) if _variadic(graph) else shapes
     silent = io.StringIO()
