@@ -88,6 +88,7 @@ def _stopped() -> int:
 def _parser_says(error: Any) -> str:
     """What the parser of the command line refuses, in one line, with how it is written here."""
     said = " ".join(error.format_message().split())
+    said = said if said[-1:] in (".", "?", "!") else f"{said}."
     option = re.search(r"[Nn]o such option:? '?(--[\w-]+)", said)
     if option:
         name = option[1].lstrip("-")
