@@ -10,11 +10,11 @@ from pathlib import Path
 from setuptools import Extension, setup
 
 build = runpy.run_path("samoyed/layers/recurrence/build.py")
-lanes = "../recurrence/lanes.h"
+shared = ("../recurrence/sets.h", "../recurrence/lanes.h")
 kernels = {
     "recurrence": build["SOURCES"],
-    "words": ("kernels.c", "words.h", lanes),
-    "ctc": ("kernels.c", "ctc.h", lanes),
+    "words": ("kernels.c", "words.h", *shared),
+    "ctc": ("kernels.c", "ctc.h", *shared),
 }
 
 

@@ -11,7 +11,7 @@ from samoyed.layers.recurrence import build
 from samoyed.layers.recurrence.library import threads_of_torch
 
 FOLDER = Path(__file__).parent
-SOURCES = ("kernels.c", "ctc.h", "../recurrence/lanes.h")
+SOURCES = ("kernels.c", "ctc.h", "../recurrence/sets.h", "../recurrence/lanes.h")
 _LOADING = threading.Lock()
 _NONE = (
     "the loss of connectionist temporal classification is torch's, which gives the same numbers more slowly: its kernels could not "

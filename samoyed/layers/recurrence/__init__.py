@@ -8,7 +8,7 @@ coupled gates or without a forget gate, layer normalisation, and both resets of 
 | --- | --- |
 | cells.py | each cell's equations, once, in PyTorch |
 | reference.py | a cell taken through time by autograd |
-| kernels.c, cells.h, normed.h, lanes.h | the same in C, for float32 on the CPU |
+| kernels.c, cells.h, normed.h, lanes.h, sets.h | the same in C, for float32 on the CPU |
 | build.py, library.py | the C compiled, when Samoyed is installed or when it is first used |
 | kernel.py, normed.py, calls.py, layer.py | the C as PyTorch operators |
 | gpu.py, triton_cells.py | the same operators on GPUs, in Triton, for the cells that cuDNN lacks |

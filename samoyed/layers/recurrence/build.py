@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 FOLDER = Path(__file__).parent
-SOURCES = ("kernels.c", "lanes.h", "cells.h", "normed.h", "products.h", "whole.h")
+SOURCES = ("kernels.c", "sets.h", "lanes.h", "cells.h", "normed.h", "products.h", "whole.h")
 OPTIONS = ("-O3", "-g0", "-std=gnu11", "-ffp-contract=fast")
 SECONDS = 120
 

@@ -89,42 +89,8 @@ static void whole_product(const recurrence *r, int64_t at, int64_t outputs, cons
     whole_chosen->multiply(&p, 0, rows, 0, (outputs + BLOCK - 1) / BLOCK);
 }
 
-#define WIDTH 4
-#define LANES portable
-#include "lanes.h"
-#include "cells.h"
-
-#if (defined(__x86_64__) || defined(_M_X64)) && defined(__GNUC__) && !defined(SAMOYED_PORTABLE)
-#define X86 1
-#include <immintrin.h>
-#define WIDTH 8
-#define LANES avx2
-#ifdef __clang__
-#pragma clang attribute push(__attribute__((target("avx2,fma"))), apply_to = function)
-#else
-#pragma GCC push_options
-#pragma GCC target("avx2,fma")
-#endif
-#include "lanes.h"
-#include "cells.h"
-#ifdef __clang__
-#pragma clang attribute pop
-#pragma clang attribute push(__attribute__((target("avx512f,avx2,fma"))), apply_to = function)
-#else
-#pragma GCC pop_options
-#pragma GCC push_options
-#pragma GCC target("avx512f,avx2,fma")
-#endif
-#define WIDTH 16
-#define LANES avx512
-#include "lanes.h"
-#include "cells.h"
-#ifdef __clang__
-#pragma clang attribute pop
-#else
-#pragma GCC pop_options
-#endif
-#endif
+#define ARITHMETIC "cells.h"
+#include "sets.h"
 
 typedef struct {
     const char *name;

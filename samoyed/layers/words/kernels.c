@@ -97,42 +97,8 @@ static inline void times(likelihood *p, double factor) {
 #define F(name) NAMED(name, LANES)
 #define INLINE static inline __attribute__((always_inline))
 
-#define WIDTH 4
-#define LANES portable
-#include "../recurrence/lanes.h"
-#include "words.h"
-
-#if (defined(__x86_64__) || defined(_M_X64)) && defined(__GNUC__) && !defined(SAMOYED_PORTABLE)
-#define X86 1
-#include <immintrin.h>
-#define WIDTH 8
-#define LANES avx2
-#ifdef __clang__
-#pragma clang attribute push(__attribute__((target("avx2,fma"))), apply_to = function)
-#else
-#pragma GCC push_options
-#pragma GCC target("avx2,fma")
-#endif
-#include "../recurrence/lanes.h"
-#include "words.h"
-#ifdef __clang__
-#pragma clang attribute pop
-#pragma clang attribute push(__attribute__((target("avx512f,avx2,fma"))), apply_to = function)
-#else
-#pragma GCC pop_options
-#pragma GCC push_options
-#pragma GCC target("avx512f,avx2,fma")
-#endif
-#define WIDTH 16
-#define LANES avx512
-#include "../recurrence/lanes.h"
-#include "words.h"
-#ifdef __clang__
-#pragma clang attribute pop
-#else
-#pragma GCC pop_options
-#endif
-#endif
+#define ARITHMETIC "../words/words.h"
+#include "../recurrence/sets.h"
 
 typedef struct {
     const char *name;

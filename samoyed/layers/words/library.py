@@ -10,7 +10,7 @@ from samoyed.files import cache_folder
 from samoyed.layers.recurrence import build
 
 FOLDER = Path(__file__).parent
-SOURCES = ("kernels.c", "words.h", "../recurrence/lanes.h")
+SOURCES = ("kernels.c", "words.h", "../recurrence/sets.h", "../recurrence/lanes.h")
 _LOADING = threading.Lock()
 _NONE = (
     "word vectors are learned in plain PyTorch, which is some twenty times slower: their kernels could not be built; "
