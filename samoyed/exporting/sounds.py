@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from samoyed.exporting.graph import Graph
-from samoyed.features.filterbank import SHIFT, WINDOW
+from samoyed.features.filterbank import SHIFT, WINDOW, Filterbank
 from samoyed.objectives import full
 from samoyed.run import Run
 from samoyed.tasks.audio_classification import Sounds
@@ -14,22 +14,29 @@ from samoyed.tasks.audio_classification import Sounds
 _FRAMES = 50  # of the example recording
 
 
-class Heard(nn.Module):
-    """frames float32 [B, T, M], log energies of mel bands, and lengths int64 [B] -> probs [B, K]."""
+class Scaled(nn.Module):
+    """A model behind frames float32 [B, T, C M], log energies of mel bands of C frames side by side."""
 
     mean: Tensor
     deviation: Tensor
 
-    def __init__(self, task: Any, model: nn.Module) -> None:
+    def __init__(self, bank: Filterbank, model: nn.Module, stack: int = 1) -> None:
         super().__init__()
         self.model = model
-        self.register_buffer("mean", torch.tensor(task.filterbank.mean, dtype=torch.float64))
-        self.register_buffer("deviation", torch.tensor(task.filterbank.deviation, dtype=torch.float64))
+        self.register_buffer("mean", torch.tensor(bank.mean * stack, dtype=torch.float64))
+        self.register_buffer("deviation", torch.tensor(bank.deviation * stack, dtype=torch.float64))
+
+    def scaled(self, frames: Tensor) -> Tensor:
+        """As in training, and of the precision in which a run keeps them."""
+        return ((frames.double() - self.mean) / self.deviation).float().half().float()
+
+
+class Heard(Scaled):
+    """frames float32 [B, T, M], log energies of mel bands, and lengths int64 [B] -> probs [B, K]."""
 
     def forward(self, frames: Tensor, lengths: Tensor) -> Tensor:
-        """Scaled as in training, and of the precision in which a run keeps them."""
-        shown = ((frames.double() - self.mean) / self.deviation).float().half().float()
-        return full(self.model(shown, lengths)).softmax(-1)
+        """Of the whole recording."""
+        return full(self.model(self.scaled(frames), lengths)).softmax(-1)
 
 
 def heard(run: Run, model: nn.Module) -> Graph:
@@ -57,4 +64,4 @@ def heard(run: Run, model: nn.Module) -> Graph:
         return [task.log_probs(run.model, rows).exp()]
 
     axes = {"frames": {0: "batch", 1: "time"}, "lengths": {0: "batch"}}
-    return Graph(Heard(task, model), (frames, lengths), (("frames", "lengths"), ("probs",)), axes, facts, reference)
+    return Graph(Heard(bank, model), (frames, lengths), (("frames", "lengths"), ("probs",)), axes, facts, reference)

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from samoyed.errors import UsageError
 from samoyed.exporting.graph import Graph
+from samoyed.exporting.sounds import Scaled
 from samoyed.features.filterbank import SHIFT, WINDOW
 from samoyed.objectives import full
 from samoyed.run import Run
@@ -19,22 +20,12 @@ from samoyed.tasks import _spelling
 _STEPS, _COLUMNS = 50, 96  # of the example
 
 
-class Spoken(nn.Module):
+class Spoken(Scaled):
     """frames float32 [B, T, C M], log energies of mel bands, and lengths int64 [B] -> log_probs [B, T', V] and their lengths [B]."""
 
-    mean: Tensor
-    deviation: Tensor
-
-    def __init__(self, task: Any, model: nn.Module) -> None:
-        super().__init__()
-        self.model = model
-        self.register_buffer("mean", torch.tensor(task.filterbank.mean * task.stack, dtype=torch.float64))
-        self.register_buffer("deviation", torch.tensor(task.filterbank.deviation * task.stack, dtype=torch.float64))
-
     def forward(self, frames: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        """Scaled as in training, and of the precision in which a run keeps them."""
-        shown = ((frames.double() - self.mean) / self.deviation).float().half().float()
-        logits, steps = self.model(shown, lengths)
+        """Step by step."""
+        logits, steps = self.model(self.scaled(frames), lengths)
         return full(logits).log_softmax(-1), steps.long()
 
 
@@ -72,7 +63,7 @@ def spoken(run: Run, model: nn.Module) -> Graph:
         mean, deviation = (torch.tensor(part * task.stack, dtype=torch.float64) for part in (bank.mean, bank.deviation))
         return _answers(run, ((inputs[0].double() - mean) / deviation).float().half().float(), inputs[1])
 
-    return _graph(run, Spoken(task, model), ("frames", frames, 1), facts, reference)
+    return _graph(run, Spoken(bank, model, task.stack), ("frames", frames, 1), facts, reference)
 
 
 def written(run: Run, model: nn.Module) -> Graph:

@@ -111,6 +111,7 @@ def _names(task: Any, symbols: Tensor) -> list[str]:
 
 
 def refuse_nothing(symbols: int) -> None:
+    """Raises UsageError where no symbol was read or heard."""
     if not symbols:
         raise UsageError(
             "nothing was read or heard, so that there is nothing to explain", remedy="give another recording or picture"
